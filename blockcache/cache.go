@@ -1,0 +1,283 @@
+package blockcache
+
+import (
+	"cmp"
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// ErrCorrupt says that the bytes of a source do not match the digest it states.
+var ErrCorrupt = errors.New("content does not match its digest")
+
+// ErrClosed answers uses of a closed cache.
+var ErrClosed = errors.New("block cache is closed")
+
+// Options set up a Cache. Only Dir is required.
+type Options struct {
+	// Dir belongs to this cache alone: mode 0700, one process at a time.
+	Dir string
+	// MaxSize bounds the stored bytes; 0 is no bound but the disk.
+	MaxSize int64
+	// MinFree is the space to leave free on the disk, in bytes, given its size.
+	MinFree func(total int64) int64
+	// Buffers is how many blocks may be in memory at once; 96 if 0.
+	Buffers int
+	// Streams is how many extents one source may be asked for at once; 32 if 0.
+	Streams int
+	// Log receives what an operator should know.
+	Log *slog.Logger
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Cache is a directory of content objects. It is safe for concurrent use.
+type Cache struct {
+	opts   Options
+	log    *slog.Logger
+	now    func() time.Time
+	lock   *os.File
+	index  *index
+	boot   [16]byte
+	pool   *pool
+	disk   disk
+	stats  counters
+	ctx    context.Context // ends with Close; bounds what the cache itself started
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	syncs  chan *object
+
+	mu     sync.Mutex // guards all below, and slot fields; never held with object.mu
+	closed bool
+	slots  map[ID]*slot
+	idle   *list.List // *slot with no users, coldest first
+	used   int64
+	gates  map[string]*gate
+	bad    map[ID]strike
+}
+
+// slot is what the cache remembers of an object, in use or not.
+type slot struct {
+	rec  record
+	refs int
+	obj  *object
+	elem *list.Element // in Cache.idle
+	busy chan struct{} // closed when a load or shutdown under way has ended
+}
+
+// strike counts how often an object failed its digest.
+type strike struct {
+	n     int
+	until time.Time
+}
+
+// Stats are counts since Open, and the present size.
+type Stats struct {
+	Hits, Misses      int64 // blocks answered from the cache, and fetched
+	Fetched           int64 // bytes from sources
+	Evicted           int64 // bytes
+	Corrupt           int64 // blocks or objects that failed a check
+	DiskErrors        int64
+	Sealed            int64 // objects sealed
+	Used              int64 // bytes stored now
+	Objects           int64
+	InFlight          int64 // blocks being fetched now
+	BytesFromMemory   int64
+	BytesFromDataFile int64
+}
+
+type counters struct {
+	hits, misses, fetched, evicted, corrupt, diskErrors, sealed, inFlight, memory, file atomic.Int64
+}
+
+// Open opens or creates the cache in o.Dir. It fails if the directory cannot be
+// used: not writable, another user's, open to others, or in use by another
+// process. A damaged cache is repaired by forgetting what is damaged.
+func Open(o Options) (*Cache, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Buffers == 0 {
+		o.Buffers = 96
+	}
+	if o.Streams == 0 {
+		o.Streams = 32
+	}
+	lock, err := claim(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache{
+		opts: o, log: o.Log, now: o.Now, lock: lock, boot: bootID(),
+		pool: newPool(o.Buffers), syncs: make(chan *object, 1024),
+		slots: map[ID]*slot{}, idle: list.New(), gates: map[string]*gate{}, bad: map[ID]strike{},
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if err := c.load(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	c.wg.Add(2)
+	go c.sweep()
+	go c.syncer()
+	return c, nil
+}
+
+// claim checks the directory and takes its lock.
+func claim(dir string) (*os.File, error) {
+	if dir == "" {
+		return nil, errors.New("no cache directory given")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cache directory %s cannot be made: %w; set cache.dir to a directory that you may write", dir, err)
+	}
+	fi, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cache directory: %w", err)
+	}
+	if !fi.IsDir() {
+		return nil, fmt.Errorf("cache directory %s is not a directory; set cache.dir to one", dir)
+	}
+	if st := fi.Sys().(*syscall.Stat_t); int(st.Uid) != os.Geteuid() {
+		return nil, fmt.Errorf("cache directory %s belongs to user %d, not to %d; set cache.dir to a directory of your own", dir, st.Uid, os.Geteuid())
+	}
+	if fi.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("cache directory %s is open to other users and cannot be closed: %w", dir, err)
+		}
+	}
+	name := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cache directory %s cannot be written: %w; set cache.dir to a directory that you may write", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		who, readErr := io.ReadAll(io.LimitReader(f, 32))
+		if pid := strings.TrimSpace(string(who)); readErr == nil && pid != "" {
+			err = fmt.Errorf("process %s holds it", pid)
+		}
+		return nil, errors.Join(fmt.Errorf("cache directory %s is in use by another modelfs (%w); stop that one or set cache.dir to another directory", dir, err), f.Close())
+	}
+	if err := errors.Join(f.Truncate(0), writeAll(f, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
+		return nil, errors.Join(fmt.Errorf("cache directory %s cannot be written: %w", dir, err), f.Close())
+	}
+	return f, nil
+}
+
+func writeAll(f *os.File, s string) error {
+	_, err := f.WriteAt([]byte(s), 0)
+	return err
+}
+
+// bootID identifies this boot, so that data not synced before a power loss is not
+// trusted after it.
+func bootID() (id [16]byte) {
+	p, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err == nil {
+		copy(id[:], strings.ReplaceAll(strings.TrimSpace(string(p)), "-", ""))
+	}
+	return id
+}
+
+// load reads the object records.
+func (c *Cache) load() (err error) {
+	if err := c.checkVersion(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(c.opts.Dir, "objects"), 0o700); err != nil {
+		return fmt.Errorf("cache directory: %w", err)
+	}
+	if c.index, err = openIndex(filepath.Join(c.opts.Dir, "index"), c.log); err != nil {
+		return err
+	}
+	var known []*slot
+	err = c.index.objects(func(r record) {
+		s := &slot{rec: r}
+		c.slots[r.ID] = s
+		known = append(known, s)
+		c.used += r.Stored
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("read cache index: %w", err), c.index.close())
+	}
+	slices.SortFunc(known, func(a, b *slot) int { return cmp.Compare(a.rec.LastUsed, b.rec.LastUsed) })
+	for _, s := range known {
+		s.elem = c.idle.PushBack(s)
+	}
+	if err := c.removeOrphans(); err != nil {
+		return errors.Join(fmt.Errorf("tidy cache directory: %w", err), c.index.close())
+	}
+	return nil
+}
+
+// checkVersion discards a cache of another format.
+func (c *Cache) checkVersion() error {
+	const want = "modelfs block cache 1\n"
+	name := filepath.Join(c.opts.Dir, "VERSION")
+	got, err := os.ReadFile(name)
+	if err == nil && string(got) == want {
+		return nil
+	}
+	if err == nil {
+		c.log.Warn("cache has another format and is begun anew", "version", strings.TrimSpace(string(got)))
+	}
+	for _, sub := range []string{"index", "objects"} {
+		if err := os.RemoveAll(filepath.Join(c.opts.Dir, sub)); err != nil {
+			return fmt.Errorf("cache directory cannot be emptied: %w", err)
+		}
+	}
+	if err := os.WriteFile(name, []byte(want), 0o600); err != nil {
+		return fmt.Errorf("cache directory %s cannot be written: %w", c.opts.Dir, err)
+	}
+	return nil
+}
+
+// Close waits for what is under way, writes what is known to the index and gives
+// the directory free. Readers must be closed before.
+func (c *Cache) Close() error {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.wg.Wait()
+	return errors.Join(c.index.close(), c.lock.Close())
+}
+
+// Stats returns counts for people and metrics.
+func (c *Cache) Stats() Stats {
+	c.mu.Lock()
+	used, objects := c.used, int64(len(c.slots))
+	c.mu.Unlock()
+	s := &c.stats
+	return Stats{
+		Hits: s.hits.Load(), Misses: s.misses.Load(), Fetched: s.fetched.Load(), Evicted: s.evicted.Load(),
+		Corrupt: s.corrupt.Load(), DiskErrors: s.diskErrors.Load(), Sealed: s.sealed.Load(), InFlight: s.inFlight.Load(),
+		BytesFromMemory: s.memory.Load(), BytesFromDataFile: s.file.Load(), Used: used, Objects: objects,
+	}
+}
+
+func (c *Cache) path(id ID, sealed bool) string {
+	s := id.String()
+	name := filepath.Join(c.opts.Dir, "objects", s[:2], s)
+	if !sealed {
+		name += ".part"
+	}
+	return name
+}

@@ -1,0 +1,324 @@
+package blockcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// extentBlocks is how many blocks one request asks for at most.
+const extentBlocks = 8
+
+// gate bounds the requests of one source. Fetches ahead may take three quarters
+// of it, so that somebody who waits finds a place.
+type gate struct {
+	all   chan struct{}
+	ahead chan struct{}
+}
+
+func (c *Cache) gate(source string) *gate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g := c.gates[source]
+	if g == nil {
+		g = &gate{all: make(chan struct{}, c.opts.Streams), ahead: make(chan struct{}, max(1, c.opts.Streams*3/4))}
+		c.gates[source] = g
+	}
+	return g
+}
+
+// extent is a run of flights fetched by one request.
+type extent struct {
+	first   int64
+	flights []*flight
+	ahead   bool // nobody waits for it yet
+}
+
+// want makes sure that blocks first to last are stored or on their way, and
+// begins to fetch what lies ahead of them. It returns the flights to wait for,
+// joined; nil if all blocks are stored.
+func (o *object) want(first, last, ahead int64, src Source) (map[int64]*flight, error) {
+	o.mu.Lock()
+	waits, extents, err := o.plan(first, last, ahead)
+	o.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	o.c.stats.hits.Add(last - first + 1 - int64(len(waits)))
+	gate := o.c.gate(src.Name)
+	for _, x := range extents {
+		o.launch(x, gate, src)
+	}
+	return waits, nil
+}
+
+// plan finds what is missing and puts it into flights and extents. o.mu is held.
+func (o *object) plan(first, last, ahead int64) (waits map[int64]*flight, extents []*extent, err error) {
+	if o.broken != nil {
+		return nil, nil, o.broken
+	}
+	for b := first; b <= last; b++ {
+		if f, ok := o.failed[b]; ok {
+			if o.c.now().Before(f.until) {
+				return nil, nil, f.err
+			}
+			delete(o.failed, b)
+		}
+	}
+	if o.passing > 0 {
+		ahead = 0 // what cannot be stored is not worth fetching early
+	}
+	end := min(last+(ahead+BlockSize-1)/BlockSize, o.n-1)
+	var x *extent
+	for b := first; b <= end; b++ {
+		fl := o.flights[b]
+		missing := fl == nil && !o.have.has(b) && o.inRecent(b) == nil
+		if missing {
+			fl = &flight{done: make(chan struct{})}
+			o.flights[b] = fl
+			if x == nil || len(x.flights) == extentBlocks || x.ahead != (b > last) && len(x.flights) >= extentBlocks/2 {
+				x = &extent{first: b, ahead: b > last}
+				extents = append(extents, x)
+			}
+			x.flights = append(x.flights, fl)
+		} else {
+			x = nil
+		}
+		if b <= last && fl != nil {
+			if waits == nil {
+				waits = map[int64]*flight{}
+			}
+			waits[b] = fl
+			if fl.buf != nil {
+				fl.buf.refs.Add(1)
+			} else {
+				fl.joined++
+			}
+		}
+	}
+	return waits, extents, nil
+}
+
+// launch starts the request of an extent. One that is only ahead is dropped when
+// its source has no place for it: it is wanted again soon enough.
+func (o *object) launch(x *extent, g *gate, src Source) {
+	if x.ahead {
+		select {
+		case g.ahead <- struct{}{}:
+		default:
+			o.drop(x)
+			return
+		}
+	}
+	o.c.stats.inFlight.Add(int64(len(x.flights)))
+	o.start(func(ctx context.Context) {
+		defer o.c.stats.inFlight.Add(-int64(len(x.flights)))
+		if x.ahead {
+			defer func() { <-g.ahead }()
+		}
+		select {
+		case g.all <- struct{}{}:
+			defer func() { <-g.all }()
+		case <-ctx.Done():
+			o.fail(x.first, x.flights, ErrClosed)
+			return
+		}
+		done, err := o.stream(ctx, x, src)
+		if err != nil {
+			if ctx.Err() != nil {
+				err = ErrClosed
+			}
+			o.fail(x.first+int64(done), x.flights[done:], err)
+		}
+		o.advance()
+	})
+}
+
+// drop undoes the flights of an extent that will not be fetched now. Whoever
+// joined one meanwhile is told to ask again.
+func (o *object) drop(x *extent) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, fl := range x.flights {
+		delete(o.flights, x.first+int64(i))
+		fl.err = errLost
+		close(fl.done)
+	}
+}
+
+// fail ends flights with an error, which is remembered for a moment: the kernel
+// asks again for each page of a failed read.
+func (o *object) fail(first int64, flights []*flight, err error) {
+	until := o.c.now().Add(failureMemory)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, fl := range flights {
+		b := first + int64(i)
+		if fl.joined > 0 && !errors.Is(err, ErrClosed) {
+			o.failed[b] = failure{err, until}
+		}
+		delete(o.flights, b)
+		fl.err = err
+		close(fl.done)
+	}
+}
+
+// stream fetches an extent and lands its blocks one by one; it returns how many.
+func (o *object) stream(ctx context.Context, x *extent, src Source) (done int, err error) {
+	off := x.first * BlockSize
+	end := min((x.first+int64(len(x.flights)))*BlockSize, o.key.Size)
+	body, err := src.Fetch(ctx, off, end-off)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if cerr := body.Close(); cerr != nil && err == nil {
+			o.c.log.Debug("close body", "error", cerr)
+		}
+	}()
+	for i, fl := range x.flights {
+		if err := o.receive(ctx, x.first+int64(i), fl, body, src); err != nil {
+			return i, err
+		}
+	}
+	return len(x.flights), nil
+}
+
+// receive reads one block from body, checks it, answers its waiters and stores it.
+func (o *object) receive(ctx context.Context, b int64, fl *flight, body io.Reader, src Source) error {
+	if err := o.c.pool.reserve(ctx); err != nil {
+		return err
+	}
+	defer o.c.pool.unreserve()
+	buf := o.c.pool.get(blockLen(o.key.Size, b))
+	defer buf.release()
+	if n, err := io.ReadFull(body, buf.data); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%d of %d bytes of block %d arrived: %w", n, len(buf.data), b, err)
+	}
+	o.c.stats.misses.Add(1)
+	o.c.stats.fetched.Add(int64(len(buf.data)))
+	if o.n == 1 {
+		if err := o.checkWhole(ctx, buf, src); err != nil {
+			return err
+		}
+	}
+	o.publish(b, fl, buf)
+	sum := checksum(buf.data)
+	o.settle(b, buf, sum, o.store(b, buf.data))
+	return nil
+}
+
+// checkWhole holds an object of one block to its digest before anybody sees it;
+// on a mismatch it is fetched once more.
+func (o *object) checkWhole(ctx context.Context, buf *buffer, src Source) error {
+	for try := 0; ; try++ {
+		h, want := newHash(o.key.Digest, o.key.Size)
+		if h == nil {
+			return nil
+		}
+		h.Write(buf.data)
+		if sumHex(h) == want {
+			return nil
+		}
+		o.c.stats.corrupt.Add(1)
+		if try == 1 {
+			o.c.log.Error("content does not match its digest", "source", o.key.Source, "digest", o.key.Digest)
+			return fmt.Errorf("%w (%s), twice", ErrCorrupt, o.key.Digest)
+		}
+		body, err := src.Fetch(ctx, 0, o.key.Size)
+		if err != nil {
+			return err
+		}
+		_, err = io.ReadFull(body, buf.data)
+		if cerr := body.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// publish gives a block to those who wait for it; it stays in flight until settled.
+func (o *object) publish(b int64, fl *flight, buf *buffer) {
+	o.mu.Lock()
+	buf.refs.Add(fl.joined)
+	fl.buf = buf
+	delete(o.failed, b)
+	close(fl.done)
+	o.mu.Unlock()
+}
+
+// settle ends a flight: its block is stored, or kept in memory for a little while.
+func (o *object) settle(b int64, buf *buffer, sum uint32, stored bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.flights, b)
+	if stored {
+		o.passing = 0
+		o.have.set(b)
+		o.verified.set(b)
+		o.crc[b] = sum
+		o.dirty[uint32(b/groupBlocks)] = true
+		return
+	}
+	o.passing++
+	buf.refs.Add(1)
+	o.recent = append(o.recent, &recent{b, buf})
+	if len(o.recent) > recentBlocks {
+		o.recent[0].buf.release()
+		o.recent = o.recent[1:]
+	}
+}
+
+func (o *object) inRecent(b int64) *recent {
+	for _, r := range o.recent {
+		if r.block == b {
+			return r
+		}
+	}
+	return nil
+}
+
+// fill fetches whatever is missing, in order, and waits until the object is sealed.
+func (o *object) fill(ctx context.Context, src Source) error {
+	const window = 8 * extentBlocks * BlockSize
+	for b := int64(0); b < o.n; b++ {
+		o.mu.Lock()
+		passing := o.passing > 0
+		o.mu.Unlock()
+		if passing {
+			return errors.New("no room in the cache to check the whole file before it is read (verify: strict); give it more space")
+		}
+		waits, err := o.want(b, b, window, src)
+		if err != nil {
+			return err
+		}
+		fl := waits[b]
+		if fl == nil {
+			continue
+		}
+		buf, err := o.block(ctx, b, fl)
+		if err == errLost { //nolint:errorlint // our own sentinel, unwrapped
+			b--
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		buf.release()
+	}
+	o.advance()
+	select {
+	case <-o.sealed:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.broken
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

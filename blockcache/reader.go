@@ -1,0 +1,181 @@
+package blockcache
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+)
+
+// Source is how a reader's missing bytes are obtained.
+type Source struct {
+	// Name groups objects that share a source's limits: the protocol.
+	Name string
+	// Fetch returns a stream of the n bytes at off, or an error. It is called
+	// with a context of the cache's own, and may outlive the reader.
+	Fetch func(ctx context.Context, off, n int64) (io.ReadCloser, error)
+	// Digest, if set, is asked once for a whole-content digest when Key has
+	// none and the object is complete; empty means that there is none.
+	Digest func(ctx context.Context) (string, error)
+	// Strict makes reads wait until the whole object is checked.
+	Strict bool
+}
+
+// Reader is one use of an object. Its methods may be called concurrently; Close
+// comes after all of them have returned.
+type Reader struct {
+	o      *object
+	src    Source
+	closed atomic.Bool
+}
+
+// Reader opens the object that key names. Nothing is fetched yet.
+func (c *Cache) Reader(key Key, src Source) (*Reader, error) {
+	if key.Size < 0 || key.Size > maxSize {
+		return nil, fmt.Errorf("object of %d bytes cannot be cached", key.Size)
+	}
+	o, err := c.acquire(key, src)
+	if err != nil {
+		return nil, err
+	}
+	o.mu.Lock()
+	o.src = src
+	o.mu.Unlock()
+	return &Reader{o: o, src: src}, nil
+}
+
+// Close ends the use. What is being fetched for somebody is finished; what was
+// only fetched ahead and not begun is given up.
+func (r *Reader) Close() error {
+	if r.closed.CompareAndSwap(false, true) {
+		r.o.release()
+	}
+	return nil
+}
+
+// Sealed returns the object's complete, checked, read-only file once there is
+// one. It stays open until Close.
+func (r *Reader) Sealed() (*os.File, bool) {
+	f := r.o.file.Load()
+	return f, f != nil
+}
+
+// Cached returns how many bytes are stored.
+func (r *Reader) Cached() int64 {
+	if r.o.file.Load() != nil {
+		return r.o.key.Size
+	}
+	r.o.mu.Lock()
+	defer r.o.mu.Unlock()
+	return min(r.o.have.count()*BlockSize, r.o.key.Size)
+}
+
+// Wait blocks until the object is sealed or has failed its check. It does not
+// fetch what is missing.
+func (r *Reader) Wait(ctx context.Context) error {
+	select {
+	case <-r.o.sealed:
+		r.o.mu.Lock()
+		defer r.o.mu.Unlock()
+		return r.o.broken
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Read returns the n bytes at off, fewer only at the end. It waits until they
+// are there, or until ctx ends; the fetch goes on without it. ahead is how many
+// bytes after them the reader will probably want; they are fetched too while
+// there is room for it.
+func (r *Reader) Read(ctx context.Context, off int64, n int, ahead int64) (*View, error) {
+	o := r.o
+	if off < 0 || off >= o.key.Size || n <= 0 {
+		return &View{}, nil
+	}
+	n = int(min(int64(n), o.key.Size-off))
+	if r.src.Strict && o.file.Load() == nil {
+		if err := o.fill(ctx, r.src); err != nil {
+			return nil, err
+		}
+	}
+	if f := o.file.Load(); f != nil {
+		o.c.stats.file.Add(int64(n))
+		return &View{n: n, file: f, off: off}, nil
+	}
+	for try := 0; ; try++ {
+		v, err := r.read(ctx, off, n, ahead)
+		if err != errLost || try == 3 { //nolint:errorlint // our own sentinel, unwrapped
+			return v, err
+		}
+	}
+}
+
+// errLost says that a block that was there turned out not to be.
+var errLost = fmt.Errorf("a cached block was lost")
+
+func (r *Reader) read(ctx context.Context, off int64, n int, ahead int64) (*View, error) {
+	o := r.o
+	first, last := off/BlockSize, (off+int64(n)-1)/BlockSize
+	waits, err := o.want(first, last, ahead, r.src)
+	if err != nil {
+		return nil, err
+	}
+	if waits == nil && o.trusted(first, last) {
+		o.c.stats.file.Add(int64(n))
+		return &View{n: n, file: o.part, off: off}, nil
+	}
+	v := &View{n: n}
+	for b := first; b <= last; b++ {
+		buf, err := o.block(ctx, b, waits[b])
+		if err != nil {
+			for b++; b <= last; b++ {
+				o.leave(waits[b])
+			}
+			v.Release()
+			return nil, err
+		}
+		lo, hi := max(off-b*BlockSize, 0), min(off+int64(n)-b*BlockSize, int64(len(buf.data)))
+		v.add(buf, buf.data[lo:hi])
+	}
+	o.c.stats.memory.Add(int64(n))
+	return v, nil
+}
+
+// block waits for a flight, or loads a stored block, and returns its bytes with
+// one reference.
+func (o *object) block(ctx context.Context, b int64, fl *flight) (*buffer, error) {
+	if fl == nil {
+		return o.loadBlock(b)
+	}
+	select {
+	case <-fl.done:
+	default:
+		select {
+		case <-fl.done:
+		case <-ctx.Done():
+			o.leave(fl)
+			return nil, ctx.Err()
+		}
+	}
+	if fl.err != nil {
+		return nil, fl.err
+	}
+	return fl.buf, nil
+}
+
+// leave gives up waiting for a flight.
+func (o *object) leave(fl *flight) {
+	if fl == nil {
+		return
+	}
+	o.mu.Lock()
+	buf := fl.buf
+	if buf == nil {
+		fl.joined--
+	}
+	o.mu.Unlock()
+	if buf != nil {
+		buf.release()
+	}
+}
