@@ -1,0 +1,210 @@
+// Package catalog remembers what was resolved: which model a name and ref meant,
+// at which revision, with which files. It is what a mount serves when a source
+// does not answer, what lets a pinned model be opened without a question, and
+// what a protocol directory lists as known.
+//
+// It is memory, not truth: a record that is lost costs a question to the
+// source, and one that cannot be read is forgotten. Records hold no secrets.
+//
+// Each record is one file of JSON lines under a name made by hashing what it is
+// about: a header, then one line for each entry.
+package catalog
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"modelfs/providers"
+)
+
+// Header says what a record is about.
+type Header struct {
+	// Format is 1; records of another one are forgotten.
+	Format int `json:"format"`
+	// Protocol, Name and Ref are what was asked.
+	Protocol string `json:"protocol"`
+	Name     string `json:"name"`
+	Ref      string `json:"ref,omitempty"`
+	// Origin is what it meant.
+	Origin providers.Origin `json:"origin"`
+	// Resolved is when the source last said so.
+	Resolved time.Time `json:"resolved"`
+	// Dirs are the directories whose listing is here, complete.
+	Dirs []string `json:"dirs"`
+}
+
+// Record is a header and the entries of its directories.
+type Record struct {
+	Header
+	Entries []providers.Entry
+}
+
+// Catalog is a directory of records. It is safe for concurrent use.
+type Catalog struct {
+	dir string
+	log *slog.Logger
+
+	mu    sync.Mutex
+	heads map[string]Header // by key
+}
+
+const suffix = ".jsonl"
+
+// Open reads the headers in dir, which is made if it is not there.
+func Open(dir string, log *slog.Logger) (*Catalog, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("catalog: %w", err)
+	}
+	c := &Catalog{dir: dir, log: log, heads: map[string]Header{}}
+	for _, f := range files {
+		name := filepath.Join(dir, f.Name())
+		h, err := readHeader(name)
+		if err == nil && f.Name() != key(h.Protocol, h.Name, h.Ref)+suffix {
+			err = errors.New("record under another's name")
+		}
+		if err != nil {
+			log.Warn("a record of the catalog is unreadable and forgotten", "file", name, "error", err)
+			if err := os.Remove(name); err != nil {
+				return nil, fmt.Errorf("catalog: %w", err)
+			}
+			continue
+		}
+		c.heads[key(h.Protocol, h.Name, h.Ref)] = h
+	}
+	return c, nil
+}
+
+func key(protocol, name, ref string) string {
+	h := sha256.New()
+	for _, s := range []string{protocol, name, ref} {
+		fmt.Fprintf(h, "%d:%s", len(s), s)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func readHeader(name string) (h Header, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return h, err
+	}
+	err = json.NewDecoder(bufio.NewReaderSize(f, 4096)).Decode(&h)
+	if err == nil && h.Format != 1 {
+		err = fmt.Errorf("format %d", h.Format)
+	}
+	return h, errors.Join(err, f.Close())
+}
+
+// Load returns what is known of a name at a ref; iofs.ErrNotExist if nothing.
+func (c *Catalog) Load(protocol, name, ref string) (Record, error) {
+	k := key(protocol, name, ref)
+	c.mu.Lock()
+	h, ok := c.heads[k]
+	c.mu.Unlock()
+	if !ok {
+		return Record{}, iofs.ErrNotExist
+	}
+	r, err := c.read(filepath.Join(c.dir, k+suffix))
+	if err != nil {
+		c.log.Warn("a record of the catalog is unreadable", "protocol", protocol, "name", name, "error", err)
+		return Record{}, iofs.ErrNotExist
+	}
+	r.Header = h
+	return r, nil
+}
+
+func (c *Catalog) read(name string) (r Record, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return r, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	d := json.NewDecoder(bufio.NewReaderSize(f, 64<<10))
+	if err := d.Decode(&r.Header); err != nil {
+		return r, err
+	}
+	for d.More() {
+		var e providers.Entry
+		if err := d.Decode(&e); err != nil {
+			return r, err
+		}
+		r.Entries = append(r.Entries, e)
+	}
+	return r, nil
+}
+
+// Save replaces what is known of the record's name and ref.
+func (c *Catalog) Save(r Record) error {
+	r.Format = 1
+	k := key(r.Protocol, r.Name, r.Ref)
+	f, err := os.CreateTemp(c.dir, k+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	enc := json.NewEncoder(w)
+	err = enc.Encode(r.Header)
+	for i := range r.Entries {
+		if err == nil {
+			err = enc.Encode(&r.Entries[i])
+		}
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(c.dir, k+suffix))
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("catalog: %w", err), os.Remove(f.Name()))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heads[k] = r.Header
+	return nil
+}
+
+// Remove forgets a name at a ref.
+func (c *Catalog) Remove(protocol, name, ref string) error {
+	k := key(protocol, name, ref)
+	c.mu.Lock()
+	delete(c.heads, k)
+	c.mu.Unlock()
+	if err := os.Remove(filepath.Join(c.dir, k+suffix)); err != nil && !errors.Is(err, iofs.ErrNotExist) {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return nil
+}
+
+// Known returns the headers of a protocol whose names lie below prefix ("" is all
+// of them), ordered by name and ref.
+func (c *Catalog) Known(protocol, prefix string) []Header {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var hs []Header
+	for _, h := range c.heads {
+		if h.Protocol == protocol && (prefix == "" || strings.HasPrefix(h.Name, prefix+"/")) {
+			hs = append(hs, h)
+		}
+	}
+	slices.SortFunc(hs, func(a, b Header) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Ref, b.Ref))
+	})
+	return hs
+}

@@ -1,0 +1,100 @@
+package catalog
+
+import (
+	"errors"
+	iofs "io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"modelfs/providers"
+)
+
+func reopen(t *testing.T, dir string) *Catalog {
+	t.Helper()
+	c, err := Open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func record(name, ref string) Record {
+	return Record{
+		Header: Header{
+			Format: 1, Protocol: "hub", Name: name, Ref: ref,
+			Origin:   providers.Origin{Protocol: "hub", Name: name, Ref: ref, Revision: "r1"},
+			Resolved: time.Unix(1700000000, 0).UTC(), Dirs: []string{"", "sub"},
+		},
+		Entries: []providers.Entry{
+			{Path: "a b\n", Size: 3, Digest: "sha256:00"},
+			{Path: "sub", Mode: iofs.ModeDir},
+			{Path: "sub/l", Mode: iofs.ModeSymlink, Target: "../a"},
+		},
+	}
+}
+
+func TestRecordsSurvive(t *testing.T) {
+	dir := t.TempDir()
+	c := reopen(t, dir)
+	want := record("org/m", "v1")
+	if err := c.Save(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Save(record("org/n", "")); err != nil {
+		t.Fatal(err)
+	}
+	c = reopen(t, dir)
+	got, err := c.Load("hub", "org/m", "v1")
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v; want %+v", got, err, want)
+	}
+	if _, err := c.Load("hub", "org/m", ""); !errors.Is(err, iofs.ErrNotExist) {
+		t.Errorf("another ref: %v, want not exist", err)
+	}
+	if got := c.Known("hub", "org"); len(got) != 2 || got[0].Name != "org/m" || got[1].Name != "org/n" {
+		t.Errorf("known: %+v", got)
+	}
+	if got := c.Known("hub", "or"); len(got) != 0 {
+		t.Errorf("known below half an element: %+v", got)
+	}
+	if err := c.Remove("hub", "org/m", "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := reopen(t, dir).Known("hub", ""); len(got) != 1 {
+		t.Errorf("after remove: %+v", got)
+	}
+}
+
+func TestDamagedRecordsAreForgotten(t *testing.T) {
+	for name, hurt := range map[string]func(string) error{
+		"truncated": func(f string) error { return os.Truncate(f, 10) },
+		"emptied":   func(f string) error { return os.Truncate(f, 0) },
+		"renamed":   func(f string) error { return os.Rename(f, filepath.Join(filepath.Dir(f), "x"+suffix)) },
+		"foreign":   func(f string) error { return os.WriteFile(f, []byte("hello"), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := reopen(t, dir).Save(record("m", "")); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(dir, "*"))
+			if err != nil || len(files) != 1 {
+				t.Fatalf("files %v, %v", files, err)
+			}
+			if err := hurt(files[0]); err != nil {
+				t.Fatal(err)
+			}
+			c := reopen(t, dir)
+			if _, err := c.Load("hub", "m", ""); !errors.Is(err, iofs.ErrNotExist) {
+				t.Errorf("got %v, want not exist", err)
+			}
+			if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 0 {
+				t.Errorf("left over: %v, %v", left, err)
+			}
+		})
+	}
+}

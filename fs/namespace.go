@@ -1,0 +1,136 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"modelfs/providers"
+)
+
+// namespace is a directory between a protocol and its models: the protocol itself,
+// or the beginning of names.
+type namespace struct {
+	fusefs.Inode
+	f      *FS
+	p      *Protocol
+	prefix string // "" for the protocol
+}
+
+var (
+	_ fusefs.NodeLookuper  = (*namespace)(nil)
+	_ fusefs.NodeReaddirer = (*namespace)(nil)
+	_ fusefs.NodeGetattrer = (*namespace)(nil)
+)
+
+func (n *namespace) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	n.f.dirAttr(&out.Attr, time.Time{})
+	out.SetTimeout(n.f.opts.TTL)
+	return 0
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "/" + name
+}
+
+func (n *namespace) Lookup(ctx context.Context, element string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	f := n.f
+	if providers.ValidElement(element) != nil {
+		return nil, f.unknown(out)
+	}
+	name, ref, err := providers.SplitElement(element)
+	if err != nil {
+		return nil, f.unknown(out)
+	}
+	full := join(n.prefix, name)
+	wait, cancel := patient(ctx, f.opts.LookupTimeout)
+	defer cancel()
+	m, err := f.model(wait, n.p, full, ref)
+	switch {
+	case errors.Is(err, providers.ErrPartial) && ref == "":
+		f.dirAttr(&out.Attr, time.Time{})
+		out.SetEntryTimeout(f.opts.TTL)
+		out.SetAttrTimeout(f.opts.TTL)
+		return n.NewInode(ctx, &namespace{f: f, p: n.p, prefix: full}, inode(syscall.S_IFDIR, "namespace", n.p.Name, full)), 0
+	case errors.Is(err, providers.ErrPartial):
+		return nil, f.unknown(out)
+	case err != nil:
+		no := f.errno(op{"lookup", n.p.Name, full, ""}, err)
+		if no == syscall.ENOENT {
+			return nil, f.unknown(out)
+		}
+		return nil, no
+	}
+	d := &dir{f: f, m: m}
+	d.attr(&out.Attr)
+	out.SetEntryTimeout(m.timeout())
+	out.SetAttrTimeout(m.timeout())
+	return n.NewInode(ctx, d, inode(syscall.S_IFDIR, "model", n.p.Name, full, ref, "")), 0
+}
+
+// unknown is the answer to a name that does not exist: the kernel remembers it too.
+func (f *FS) unknown(out *fuse.EntryOut) syscall.Errno {
+	out.SetEntryTimeout(f.opts.TTL)
+	return syscall.ENOENT
+}
+
+// Readdir shows what is known without searching the world: what the source lists
+// cheaply, what was resolved before, and what is in use.
+func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
+	f := n.f
+	wait, cancel := patient(ctx, f.opts.LookupTimeout)
+	defer cancel()
+	names := map[string]bool{}
+	if l, ok := providers.As[providers.Lister](n.p.Provider); ok {
+		for el, err := range l.List(wait, n.prefix) {
+			if err != nil {
+				// What is known otherwise is still worth showing.
+				f.errno(op{"list", n.p.Name, n.prefix, ""}, err)
+				break
+			}
+			names[providers.EscapeElement(el)] = true
+		}
+	}
+	for _, h := range f.opts.Catalog.Known(n.p.Name, n.prefix) {
+		n.add(names, h.Name, h.Ref)
+	}
+	f.mu.Lock()
+	for k := range f.models {
+		if k.protocol == n.p.Name {
+			n.add(names, k.name, k.ref)
+		}
+	}
+	f.mu.Unlock()
+	var es []fuse.DirEntry
+	for name := range names {
+		if providers.ValidElement(name) == nil {
+			es = append(es, fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR})
+		}
+	}
+	slices.SortFunc(es, func(a, b fuse.DirEntry) int { return strings.Compare(a.Name, b.Name) })
+	return fusefs.NewListDirStream(es), 0
+}
+
+// add puts the element of a name that comes next below n into names.
+func (n *namespace) add(names map[string]bool, name, ref string) {
+	if n.prefix != "" {
+		var ok bool
+		if name, ok = strings.CutPrefix(name, n.prefix+"/"); !ok {
+			return
+		}
+	}
+	el, _, deeper := strings.Cut(name, "/")
+	if deeper {
+		ref = ""
+	}
+	names[providers.JoinElements(el, ref)] = true
+}

@@ -1,0 +1,79 @@
+package fs
+
+import (
+	"context"
+	"slices"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// forever is the timeout of what only a new mount changes.
+const forever = 24 * time.Hour
+
+// root holds a directory for each protocol, and links from their aliases.
+type root struct {
+	fusefs.Inode
+	f *FS
+}
+
+var (
+	_ fusefs.NodeLookuper  = (*root)(nil)
+	_ fusefs.NodeReaddirer = (*root)(nil)
+	_ fusefs.NodeGetattrer = (*root)(nil)
+	_ fusefs.NodeStatfser  = (*root)(nil)
+)
+
+func (r *root) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	r.f.dirAttr(&out.Attr, time.Time{})
+	out.SetTimeout(forever)
+	return 0
+}
+
+func (r *root) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	for i := range r.f.opts.Protocols {
+		p := &r.f.opts.Protocols[i]
+		if p.Name == name {
+			r.f.dirAttr(&out.Attr, time.Time{})
+			out.SetEntryTimeout(forever)
+			out.SetAttrTimeout(forever)
+			return r.NewInode(ctx, &namespace{f: r.f, p: p}, inode(syscall.S_IFDIR, "protocol", p.Name)), 0
+		}
+		if slices.Contains(p.Aliases, name) {
+			out.Mode = syscall.S_IFLNK | 0o777
+			out.Size = uint64(len(p.Name))
+			out.SetEntryTimeout(forever)
+			out.SetAttrTimeout(forever)
+			return r.NewInode(ctx, &link{target: p.Name}, inode(syscall.S_IFLNK, "alias", name)), 0
+		}
+	}
+	return nil, syscall.ENOENT
+}
+
+func (r *root) Readdir(context.Context) (fusefs.DirStream, syscall.Errno) {
+	var es []fuse.DirEntry
+	for _, p := range r.f.opts.Protocols {
+		es = append(es, fuse.DirEntry{Name: p.Name, Mode: syscall.S_IFDIR, Ino: inode(0, "protocol", p.Name).Ino})
+	}
+	return fusefs.NewListDirStream(es), 0
+}
+
+// Statfs tells programs that there is nothing to write to here.
+func (r *root) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	out.Bsize = 1 << 20
+	out.Frsize = 4096
+	out.NameLen = 255
+	return 0
+}
+
+// link is a symbolic link.
+type link struct {
+	fusefs.Inode
+	target string
+}
+
+var _ fusefs.NodeReadlinker = (*link)(nil)
+
+func (l *link) Readlink(context.Context) ([]byte, syscall.Errno) { return []byte(l.target), 0 }

@@ -1,0 +1,383 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	iofs "io/fs"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"modelfs/catalog"
+	"modelfs/providers"
+)
+
+// snapshot is a model at one revision (or, where the source has none, its present
+// files) with the listings read so far.
+type snapshot struct {
+	owner  *model
+	m      providers.Model
+	origin providers.Origin
+
+	mu    sync.Mutex
+	dirs  map[string]*listing
+	files map[string]answer // of Stat, and of Check
+}
+
+// answer is what the source last said of one path.
+type answer struct {
+	e  providers.Entry
+	at time.Time
+}
+
+// keepAnswers bounds how many answers are kept one by one.
+const keepAnswers = 100_000
+
+func newSnapshot(owner *model, pm providers.Model) *snapshot {
+	return &snapshot{owner: owner, m: pm, origin: pm.Origin(), dirs: map[string]*listing{}, files: map[string]answer{}}
+}
+
+// live reports whether the source has no revisions, so that files change one by one.
+func (s *snapshot) live() bool { return s.origin.Revision == "" }
+
+// listing returns the listing of a directory, beginning to read it if there is
+// none that is good still.
+func (s *snapshot) listing(dir string) *listing {
+	f := s.owner.f
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.dirs[dir]; l != nil && s.good(l) {
+		l.hold()
+		return l
+	}
+	l := f.list(s.m, dir)
+	l.hold()
+	s.dirs[dir] = l
+	f.start(func(ctx context.Context) {
+		if l.all(ctx) == nil {
+			s.listed(dir, l)
+		}
+	})
+	return l
+}
+
+// good reports whether a listing may still be used: it did not fail, is not too
+// large to be kept, and, of a live model, is young.
+func (s *snapshot) good(l *listing) bool {
+	n, done, err := l.state()
+	age := s.owner.f.now().Sub(l.at)
+	switch {
+	case err != nil:
+		return age < time.Second && !errors.Is(err, context.Canceled)
+	case !s.live():
+		return true
+	case done && n > keepEntries:
+		return false
+	}
+	return age < max(s.owner.f.opts.TTL, lookFloor)
+}
+
+// listed notes what a whole listing showed.
+func (s *snapshot) listed(dir string, l *listing) {
+	l.mu.Lock()
+	n, hidden, example := len(l.entries), l.hidden, l.example
+	l.mu.Unlock()
+	if hidden > 0 {
+		s.owner.f.errs.once("hidden\x00"+s.origin.Protocol+"\x00"+s.origin.Name+"\x00"+dir, func() {
+			s.owner.f.log.Warn("entries cannot be files and are hidden", "protocol", s.origin.Protocol,
+				"name", s.origin.Name, "dir", dir, "hidden", hidden, "example", example)
+		})
+	}
+	if n > keepEntries && s.live() {
+		s.mu.Lock()
+		if s.dirs[dir] == l {
+			delete(s.dirs, dir)
+		}
+		s.mu.Unlock()
+		return
+	}
+	s.owner.save()
+}
+
+// hidden returns how many entries of the listings read so far are hidden.
+func (s *snapshot) hidden() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.dirs {
+		l.mu.Lock()
+		n += l.hidden
+		l.mu.Unlock()
+	}
+	return n
+}
+
+// lookup finds the entry at a path: in what is known if that is good still, else by
+// asking. A model at a revision is listed, because then absence costs nothing; a
+// live one is asked about the path alone.
+func (s *snapshot) lookup(ctx context.Context, p string) (providers.Entry, error) {
+	if p == "" {
+		return providers.Entry{Mode: iofs.ModeDir}, nil
+	}
+	dir, name := dirOf(p), path.Base(p)
+	if e, ok := s.known(p); ok {
+		return e, nil
+	}
+	s.mu.Lock()
+	l := s.dirs[dir]
+	s.mu.Unlock()
+	if l != nil && s.good(l) || !s.canStat() {
+		e, err := s.inListing(ctx, dir, name)
+		if !errors.Is(err, errAskAlone) {
+			return s.sized(ctx, e, err)
+		}
+	}
+	return s.stat(ctx, p)
+}
+
+func (s *snapshot) canStat() bool {
+	_, ok := providers.As[providers.Stater](s.m)
+	return ok && s.live()
+}
+
+// errAskAlone says that a listing under way does not tell yet.
+var errAskAlone = errors.New("not listed yet")
+
+// inListing finds a name in its directory's listing, waiting for it as it arrives.
+func (s *snapshot) inListing(ctx context.Context, dir, name string) (providers.Entry, error) {
+	l := s.listing(dir)
+	defer l.release()
+	for {
+		e, ok, more, err := l.find(name)
+		switch {
+		case ok || err != nil:
+			return e, err
+		case more == nil:
+			return e, iofs.ErrNotExist
+		case s.canStat():
+			return e, errAskAlone
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return e, ctx.Err()
+		}
+	}
+}
+
+// known returns what was said of p one by one, if that is good still.
+func (s *snapshot) known(p string) (providers.Entry, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.files[p]
+	if !ok || s.live() && s.owner.f.now().Sub(a.at) >= max(s.owner.f.opts.TTL, lookFloor) {
+		return providers.Entry{}, false
+	}
+	return a.e, true
+}
+
+// stat asks the source about one path and remembers the answer.
+func (s *snapshot) stat(ctx context.Context, p string) (providers.Entry, error) {
+	f := s.owner.f
+	return once(ctx, f, "stat\x00"+s.key()+"\x00"+p, func(ctx context.Context) (providers.Entry, error) {
+		e, err := providers.Stat(ctx, s.m, p)
+		if err != nil {
+			return e, err
+		}
+		e.Path = p
+		if e.IsSymlink() && !providers.LinkInside(e.Path, e.Target) {
+			return e, iofs.ErrNotExist
+		}
+		s.remember(e)
+		return e, nil
+	})
+}
+
+// sized fills in a size that the listing did not tell.
+func (s *snapshot) sized(ctx context.Context, e providers.Entry, err error) (providers.Entry, error) {
+	if err != nil || e.Size != providers.SizeUnknown || !e.Mode.IsRegular() {
+		return e, err
+	}
+	return s.stat(ctx, e.Path)
+}
+
+func (s *snapshot) remember(e providers.Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.files) >= keepAnswers {
+		clear(s.files)
+	}
+	s.files[e.Path] = answer{e, s.owner.f.now()}
+}
+
+func (s *snapshot) key() string {
+	o := s.origin
+	return o.Protocol + "\x00" + o.Name + "\x00" + o.Ref + "\x00" + o.Revision
+}
+
+// check asks about one file of a live model, unless that was asked a moment ago.
+// ErrChanged makes what is known of it void.
+func (s *snapshot) check(ctx context.Context, e providers.Entry, force bool) error {
+	if !force && s.youngAnswer(e.Path) {
+		return nil
+	}
+	f := s.owner.f
+	_, err := once(ctx, f, "check\x00"+s.key()+"\x00"+e.Path+"\x00"+e.Identity(), func(ctx context.Context) (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		defer cancel()
+		err := s.m.Check(ctx, e)
+		if errors.Is(err, providers.ErrChanged) || errors.Is(err, iofs.ErrNotExist) {
+			s.forget(e.Path)
+			return struct{}{}, providers.ErrChanged
+		}
+		if err = s.owner.answered(s, err); err == nil {
+			s.remember(e)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (s *snapshot) youngAnswer(p string) bool {
+	s.mu.Lock()
+	at := s.files[p].at
+	if l := s.dirs[dirOf(p)]; l != nil && l.at.After(at) {
+		at = l.at
+	}
+	s.mu.Unlock()
+	return s.owner.f.now().Sub(at) < s.owner.f.opts.TTL
+}
+
+// forget drops what is known of a path, so that the next lookup asks.
+func (s *snapshot) forget(p string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.files, p)
+	delete(s.dirs, dirOf(p))
+}
+
+// anyFile returns some file of the model's root, for a source that has to be asked
+// about one; the zero entry if none is known.
+func (s *snapshot) anyFile() providers.Entry {
+	s.mu.Lock()
+	l := s.dirs[""]
+	s.mu.Unlock()
+	if l == nil {
+		return providers.Entry{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		if e.Mode.IsRegular() {
+			return e
+		}
+	}
+	return providers.Entry{}
+}
+
+// save writes what is known of the model to the catalog, in the background.
+func (m *model) save() {
+	m.mu.Lock()
+	busy := m.saving
+	m.saving = true
+	s := m.snap
+	m.mu.Unlock()
+	if busy {
+		return
+	}
+	m.f.start(func(ctx context.Context) {
+		m.writing.Lock()
+		defer m.writing.Unlock()
+		m.mu.Lock()
+		m.saving = false // what is listed from here on wants another save
+		m.mu.Unlock()
+		rec := s.record(ctx)
+		sum := hashRecord(rec)
+		m.mu.Lock()
+		same := m.saved == sum
+		m.saved = sum
+		m.mu.Unlock()
+		if same || len(rec.Dirs) == 0 {
+			return
+		}
+		if err := m.f.opts.Catalog.Save(rec); err != nil {
+			m.f.log.Warn("catalog", "error", err)
+		}
+	})
+}
+
+// record collects the listings read so far; all of them where the model can be
+// walked at no cost.
+func (s *snapshot) record(ctx context.Context) catalog.Record {
+	k := s.owner.key
+	rec := catalog.Record{Header: catalog.Header{
+		Protocol: k.protocol, Name: k.name, Ref: k.ref, Origin: s.origin, Resolved: s.owner.f.now(),
+	}}
+	_, walk := providers.As[providers.Walker](s.m)
+	dirs := []string{""}
+	if !walk {
+		s.mu.Lock()
+		for d := range s.dirs {
+			dirs = append(dirs, d)
+		}
+		s.mu.Unlock()
+		slices.Sort(dirs)
+		dirs = slices.Compact(dirs)
+	}
+	for i := 0; i < len(dirs) && len(rec.Entries) < keepEntries; i++ {
+		es, ok := s.entries(ctx, dirs[i], walk)
+		if !ok {
+			continue
+		}
+		rec.Dirs = append(rec.Dirs, dirs[i])
+		rec.Entries = append(rec.Entries, es...)
+		for _, e := range es {
+			if walk && e.IsDir() {
+				dirs = append(dirs, e.Path)
+			}
+		}
+	}
+	return rec
+}
+
+// entries returns a whole listing; one that is not there is read only if read is set.
+func (s *snapshot) entries(ctx context.Context, dir string, read bool) ([]providers.Entry, bool) {
+	s.mu.Lock()
+	l := s.dirs[dir]
+	s.mu.Unlock()
+	if l == nil && read {
+		l = s.listing(dir)
+		defer l.release()
+	}
+	if l == nil {
+		return nil, false
+	}
+	if !read {
+		if _, done, err := l.state(); !done || err != nil {
+			return nil, false
+		}
+	} else if l.all(ctx) != nil {
+		return nil, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.entries), true
+}
+
+func hashRecord(r catalog.Record) uint64 {
+	h := fnv.New64a()
+	put := func(s string) {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	put(r.Origin.Revision)
+	for _, d := range r.Dirs {
+		put(d)
+	}
+	for _, e := range r.Entries {
+		put(e.Path)
+		put(e.Identity())
+	}
+	return h.Sum64()
+}
