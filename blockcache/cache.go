@@ -30,6 +30,8 @@ type Options struct {
 	Dir string
 	// MaxSize bounds the stored bytes; 0 is no bound but the disk.
 	MaxSize int64
+	// MaxShare bounds the stored bytes to a share of the disk; 0 is no bound.
+	MaxShare float64
 	// MinFree is the space to leave free on the disk, in bytes, given its size.
 	MinFree func(total int64) int64
 	// Buffers is how many blocks may be in memory at once; 96 if 0.
@@ -120,6 +122,13 @@ func Open(o Options) (*Cache, error) {
 	lock, err := claim(o.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if o.MaxShare > 0 {
+		total, err := diskSize(o.Dir)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("cache directory: %w", err), lock.Close())
+		}
+		o.MaxSize = int64(o.MaxShare * float64(total))
 	}
 	c := &Cache{
 		opts: o, log: o.Log, now: o.Now, lock: lock, boot: bootID(),

@@ -108,6 +108,14 @@ func (c *Cache) overDisk(n int64) int64 {
 	return floor + n - int64(st.Bavail)*st.Bsize
 }
 
+func diskSize(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Blocks) * st.Bsize, nil
+}
+
 // removeFiles deletes an object's record and data.
 func (c *Cache) removeFiles(rec record, blocks int64) {
 	if err := c.index.remove(rec.ID, blocks); err != nil {

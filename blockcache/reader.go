@@ -179,3 +179,15 @@ func (o *object) leave(fl *flight) {
 		buf.release()
 	}
 }
+
+// Stored returns how many bytes of an object are on disk, without using it.
+func (c *Cache) Stored(key Key) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range []ID{key.sealed(), key.partial()} {
+		if s := c.slots[id]; s != nil {
+			return s.rec.Stored
+		}
+	}
+	return 0
+}

@@ -1,0 +1,188 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"modelfs/blockcache"
+	"modelfs/catalog"
+	"modelfs/config"
+	"modelfs/fs"
+	"modelfs/providers"
+)
+
+// Options are what Run gets beside the configuration.
+type Options struct {
+	Log *slog.Logger
+	// Types are the kinds of providers there are.
+	Types []providers.Type
+	// Ready is called once the mount answers.
+	Ready func()
+}
+
+// Run mounts what cfg describes and serves it until ctx ends or somebody unmounts
+// it. Whatever fails before the mount leaves nothing mounted.
+func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	point, err := checkPoint(cfg.Mountpoint, o.Log)
+	if err != nil {
+		return err
+	}
+	if err := checkPaths(cfg, point); err != nil {
+		return err
+	}
+	reg, err := Registry(cfg, point, o)
+	if err != nil {
+		return err
+	}
+	if err := checkLocal(reg, point); err != nil {
+		return err
+	}
+	cache, err := openCache(cfg, o.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cache.Close()) }()
+	known, err := catalog.Open(filepath.Join(cfg.Cache.Dir, "models"), o.Log)
+	if err != nil {
+		return err
+	}
+	var f *fs.FS
+	server, err := Serve(point, func(canPass func(int) bool) *fs.FS {
+		f = fs.New(fsOptions(cfg, reg, cache, known, canPass, o.Log))
+		return f
+	}, ServeOptions{AllowOther: cfg.Access.AllowOther, Exec: cfg.Access.Exec, Log: o.Log})
+	if f != nil {
+		defer func() { err = errors.Join(err, f.Close()) }()
+	}
+	if err != nil {
+		return err
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	return server.until(ctx, o.Log)
+}
+
+// until serves until ctx ends, and then unmounts; a mount that readers hold on to
+// is detached.
+func (s *Server) until(ctx context.Context, log *slog.Logger) error {
+	gone := make(chan struct{})
+	go func() {
+		s.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+		log.Info("unmounted from outside", "mountpoint", s.point)
+		return nil
+	case <-ctx.Done():
+	}
+	if err := s.Unmount(); err != nil {
+		log.Warn("the mount is in use; it is detached and its readers fail", "mountpoint", s.point, "error", err)
+		if err := s.Detach(); err != nil {
+			return fmt.Errorf("unmount %s: %w; remove it with `modelfs umount --lazy %s`", s.point, err, s.point)
+		}
+		return nil
+	}
+	<-gone
+	return nil
+}
+
+// checkPaths refuses a cache inside the mount, where this process would wait for
+// itself.
+func checkPaths(cfg *config.Config, point string) error {
+	if cfg.Cache.Dir == "" {
+		return errors.New("no cache directory: there is no home directory to put it in; set cache.dir or --cache-dir")
+	}
+	if inside(cfg.Cache.Dir, point) {
+		return fmt.Errorf("cache directory %s is inside the mount point %s, which it would serve; set cache.dir to a directory elsewhere", cfg.Cache.Dir, point)
+	}
+	if inside(point, cfg.Cache.Dir) {
+		return fmt.Errorf("mount point %s is inside the cache directory %s; choose another one", point, cfg.Cache.Dir)
+	}
+	return nil
+}
+
+// checkLocal refuses sources on a local disk inside the mount, likewise.
+func checkLocal(reg *providers.Registry, point string) error {
+	for _, name := range reg.Protocols() {
+		in, _ := reg.Instance(name)
+		local, ok := providers.As[interface{ LocalPaths() []string }](in.Provider)
+		if !ok {
+			continue
+		}
+		for _, dir := range local.LocalPaths() {
+			if inside(dir, point) {
+				return fmt.Errorf("%s is a root of providers.%s and inside the mount point %s; mount elsewhere, or choose another root", dir, name, point)
+			}
+		}
+	}
+	return nil
+}
+
+// Registry makes the provider instances that cfg describes, each behind its guard.
+func Registry(cfg *config.Config, point string, o Options) (*providers.Registry, error) {
+	types := map[string]providers.Type{}
+	for _, t := range o.Types {
+		types[t.Name] = t
+	}
+	var reg *providers.Registry
+	var instances []providers.Instance
+	for _, p := range cfg.Providers {
+		t, ok := types[p.Type]
+		if !ok {
+			return nil, fmt.Errorf("providers.%s: no type %q is built in", p.Protocol, p.Type)
+		}
+		env := providers.Env{
+			Protocol: p.Protocol,
+			Log:      o.Log.With("protocol", p.Protocol),
+			Strict:   cfg.Verify == "strict",
+			// Called when a model is resolved, long after reg is made.
+			Open: func(protocol string) (providers.Provider, error) { return reg.Provider(protocol) },
+		}
+		made, err := t.New(env.Fill(), p.Config)
+		if err != nil {
+			return nil, fmt.Errorf("providers.%s: %w", p.Protocol, err)
+		}
+		instances = append(instances, providers.Instance{
+			Protocol: p.Protocol, Type: p.Type, Aliases: p.Aliases,
+			Provider: providers.Guard(made, providers.GuardOptions{
+				Protocol: p.Protocol, Log: env.Log, Timeout: cfg.Timeouts.Lookup, ReadTimeout: cfg.Timeouts.Read,
+			}),
+		})
+	}
+	var err error
+	reg, err = providers.NewRegistry(instances, providers.RegistryOptions{
+		Search: cfg.Search, Mountpoints: []string{point}, Log: o.Log,
+	})
+	return reg, err
+}
+
+func openCache(cfg *config.Config, log *slog.Logger) (*blockcache.Cache, error) {
+	o := blockcache.Options{Dir: cfg.Cache.Dir, MaxSize: int64(cfg.Cache.MaxSize.Bytes), MinFree: cfg.Cache.MinFree.Of, Log: log}
+	if cfg.Cache.MaxSize.Percent != 0 {
+		o.MaxShare = cfg.Cache.MaxSize.Percent / 100
+	}
+	return blockcache.Open(o)
+}
+
+func fsOptions(cfg *config.Config, reg *providers.Registry, cache *blockcache.Cache, known *catalog.Catalog, canPass func(int) bool, log *slog.Logger) fs.Options {
+	o := fs.Options{
+		Cache: cache, Catalog: known, CanPass: canPass, Log: log,
+		TTL: cfg.Freshness.TTL, Hold: cfg.Freshness.Hold, FailStale: cfg.Freshness.OnError == "fail",
+		LookupTimeout: cfg.Timeouts.Lookup, ReadTimeout: cfg.Timeouts.Read,
+		FileMode: uint32(cfg.Access.FileMode), DirMode: uint32(cfg.Access.DirMode),
+		UID: cfg.Access.UID, GID: cfg.Access.GID,
+	}
+	for _, name := range reg.Protocols() {
+		in, _ := reg.Instance(name)
+		o.Protocols = append(o.Protocols, fs.Protocol{Name: name, Aliases: in.Aliases, Provider: in.Provider})
+	}
+	return o
+}
