@@ -191,3 +191,11 @@ func (c *Cache) Stored(key Key) int64 {
 	}
 	return 0
 }
+
+// Rejected returns how often an object was thrown away because it did not match
+// its digest, since it last did.
+func (c *Cache) Rejected(key Key) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bad[key.partial()].n
+}

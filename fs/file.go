@@ -27,8 +27,9 @@ type content struct {
 	m       *model // where it was met last
 	s       *snapshot
 	e       providers.Entry
-	variant int // what the next lookup finds
-	open    map[int]modes
+	variant  int // what the next lookup finds
+	open     map[int]modes
+	rejected int // how often the cache threw the bytes away
 }
 
 // modes counts the open handles of one inode: those that read through here, and
@@ -82,13 +83,15 @@ func (c *content) inode(variant int) fusefs.StableAttr {
 }
 
 // enter counts a handle of an inode in its mode. The kernel does not take an inode
-// in both modes at once; then the content goes on under its next variant, and ok is
-// false.
-func (c *content) enter(variant int, passing bool) (ok bool) {
+// in both modes at once, and keeps pages of bytes that were rejected meanwhile; then
+// the content goes on under its next variant, and ok is false.
+func (c *content) enter(variant int, passing bool, rejected int) (ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.open[variant]
-	if passing && n.cached > 0 || !passing && n.passing > 0 {
+	tainted := rejected > c.rejected
+	c.rejected = rejected
+	if tainted || passing && n.cached > 0 || !passing && n.passing > 0 {
 		if c.variant == variant {
 			c.variant++
 		}
@@ -193,7 +196,7 @@ func (n *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	if err != nil {
 		return nil, 0, n.f.errno(o, err)
 	}
-	if !n.c.enter(n.variant, h.pass) {
+	if !n.c.enter(n.variant, h.pass, n.f.opts.Cache.Rejected(n.c.cacheKey(e))) {
 		h.close()
 		return nil, 0, syscall.ESTALE
 	}

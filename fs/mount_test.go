@@ -2,6 +2,7 @@ package fs_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -166,6 +167,39 @@ func (r *rig) wantErr(p string, want error) {
 	if !errors.Is(err, want) {
 		r.t.Fatalf("%s: got %s and %v, want %v", p, brief(string(b)), err, want)
 	}
+}
+
+// wantErrSoon reads until it fails as wanted: what is wrong with a big file is
+// known when all of it is there.
+func (r *rig) wantErrSoon(p string, want error) {
+	r.t.Helper()
+	var err error
+	for range 100 {
+		if _, err = os.ReadFile(r.path(p)); errors.Is(err, want) {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	r.t.Fatalf("%s: %v, want %v", p, err, want)
+}
+
+// strictly is a provider whose files wait for their digest.
+type strictly struct{ providers.Provider }
+
+func (s *strictly) Resolve(ctx context.Context, name, ref string) (providers.Model, error) {
+	m, err := s.Provider.Resolve(ctx, name, ref)
+	if err != nil {
+		return nil, err
+	}
+	return strictModel{m}, nil
+}
+
+type strictModel struct{ providers.Model }
+
+func (m strictModel) Origin() providers.Origin {
+	o := m.Model.Origin()
+	o.Verify = true
+	return o
 }
 
 func (r *rig) ino(p string) uint64 {

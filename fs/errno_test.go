@@ -1,0 +1,61 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"log/slog"
+	"syscall"
+	"testing"
+	"time"
+
+	"modelfs/blockcache"
+	"modelfs/providers"
+)
+
+func TestErrno(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		what string
+		want syscall.Errno
+	}{
+		{nil, "read", 0},
+		{iofs.ErrNotExist, "lookup", syscall.ENOENT},
+		{iofs.ErrPermission, "lookup", syscall.EACCES},
+		{providers.ErrChanged, "open", syscall.ESTALE},
+		{providers.ErrStale, "read", syscall.ESTALE},
+		{providers.ErrCorrupt, "read", syscall.EIO},
+		{blockcache.ErrCorrupt, "read", syscall.EIO},
+		{errors.ErrUnsupported, "open", syscall.ENOTSUP},
+		{providers.ErrUnavailable, "lookup", syscall.EIO},
+		{&providers.Throttled{After: time.Second, Err: errors.New("429")}, "lookup", syscall.EIO},
+		{blockcache.ErrClosed, "read", syscall.EIO},
+		{context.Canceled, "read", syscall.EINTR},
+		{context.DeadlineExceeded, "lookup", syscall.ETIMEDOUT},
+		{context.DeadlineExceeded, "read", syscall.EIO},
+		{errors.New("anything else"), "lookup", syscall.EIO},
+	} {
+		f := &FS{log: slog.New(slog.DiscardHandler)}
+		f.errs.now = time.Now
+		for _, err := range []error{c.err, wrapped(c.err)} {
+			if got := f.errno(op{what: c.what}, err); got != c.want {
+				t.Errorf("%s, %v: got %v, want %v", c.what, err, got, c.want)
+			}
+		}
+	}
+	seen := map[error]bool{}
+	for _, row := range table {
+		if seen[row.err] {
+			t.Errorf("%v has two rows", row.err)
+		}
+		seen[row.err] = true
+	}
+}
+
+func wrapped(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &providers.Error{Op: "read", Protocol: "p", Err: fmt.Errorf("while reading: %w", err)}
+}
