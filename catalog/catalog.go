@@ -6,8 +6,10 @@
 // It is memory, not truth: a record that is lost costs a question to the
 // source, and one that cannot be read is forgotten. Records hold no secrets.
 //
-// Each record is one file of JSON lines under a name made by hashing what it is
-// about: a header, then one line for each entry.
+// A record is about one directory of a model, or, where a source lists a revision
+// in one go, about all of them; the record of the root is the model's. Each record
+// is one file of JSON lines under a name made by hashing what it is about: a header,
+// then one line for each entry.
 package catalog
 
 import (
@@ -38,12 +40,15 @@ type Header struct {
 	Protocol string `json:"protocol"`
 	Name     string `json:"name"`
 	Ref      string `json:"ref,omitempty"`
+	// Dir is the directory that the record is about.
+	Dir string `json:"dir,omitempty"`
 	// Origin is what it meant.
 	Origin providers.Origin `json:"origin"`
 	// Resolved is when the source last said so.
 	Resolved time.Time `json:"resolved"`
-	// Dirs are the directories whose listing is here, complete.
-	Dirs []string `json:"dirs"`
+	// Dirs are the directories whose listing is here, complete. Of others there
+	// are those entries that were asked for one by one.
+	Dirs []string `json:"dirs,omitempty"`
 }
 
 // Record is a header and the entries of its directories.
@@ -76,7 +81,7 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 	for _, f := range files {
 		name := filepath.Join(dir, f.Name())
 		h, err := readHeader(name)
-		if err == nil && f.Name() != key(h.Protocol, h.Name, h.Ref)+suffix {
+		if err == nil && f.Name() != key(h.Protocol, h.Name, h.Ref, h.Dir)+suffix {
 			err = errors.New("record under another's name")
 		}
 		if err != nil {
@@ -86,14 +91,14 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 			}
 			continue
 		}
-		c.heads[key(h.Protocol, h.Name, h.Ref)] = h
+		c.heads[key(h.Protocol, h.Name, h.Ref, h.Dir)] = h
 	}
 	return c, nil
 }
 
-func key(protocol, name, ref string) string {
+func key(protocol, name, ref, dir string) string {
 	h := sha256.New()
-	for _, s := range []string{protocol, name, ref} {
+	for _, s := range []string{protocol, name, ref, dir} {
 		fmt.Fprintf(h, "%d:%s", len(s), s)
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -111,9 +116,10 @@ func readHeader(name string) (h Header, err error) {
 	return h, errors.Join(err, f.Close())
 }
 
-// Load returns what is known of a name at a ref; iofs.ErrNotExist if nothing.
-func (c *Catalog) Load(protocol, name, ref string) (Record, error) {
-	k := key(protocol, name, ref)
+// Load returns what is known of a directory of a name at a ref; iofs.ErrNotExist if
+// nothing.
+func (c *Catalog) Load(protocol, name, ref, dir string) (Record, error) {
+	k := key(protocol, name, ref, dir)
 	c.mu.Lock()
 	h, ok := c.heads[k]
 	c.mu.Unlock()
@@ -149,10 +155,10 @@ func (c *Catalog) read(name string) (r Record, err error) {
 	return r, nil
 }
 
-// Save replaces what is known of the record's name and ref.
+// Save replaces what is known of the record's directory.
 func (c *Catalog) Save(r Record) error {
 	r.Format = 1
-	k := key(r.Protocol, r.Name, r.Ref)
+	k := key(r.Protocol, r.Name, r.Ref, r.Dir)
 	f, err := os.CreateTemp(c.dir, k+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
@@ -182,12 +188,19 @@ func (c *Catalog) Save(r Record) error {
 
 // Remove forgets a name at a ref.
 func (c *Catalog) Remove(protocol, name, ref string) error {
-	k := key(protocol, name, ref)
+	var keys []string
 	c.mu.Lock()
-	delete(c.heads, k)
+	for k, h := range c.heads {
+		if h.Protocol == protocol && h.Name == name && h.Ref == ref {
+			keys = append(keys, k)
+			delete(c.heads, k)
+		}
+	}
 	c.mu.Unlock()
-	if err := os.Remove(filepath.Join(c.dir, k+suffix)); err != nil && !errors.Is(err, iofs.ErrNotExist) {
-		return fmt.Errorf("catalog: %w", err)
+	for _, k := range keys {
+		if err := os.Remove(filepath.Join(c.dir, k+suffix)); err != nil && !errors.Is(err, iofs.ErrNotExist) {
+			return fmt.Errorf("catalog: %w", err)
+		}
 	}
 	return nil
 }
@@ -199,7 +212,7 @@ func (c *Catalog) Known(protocol, prefix string) []Header {
 	defer c.mu.Unlock()
 	var hs []Header
 	for _, h := range c.heads {
-		if h.Protocol == protocol && (prefix == "" || strings.HasPrefix(h.Name, prefix+"/")) {
+		if h.Dir == "" && h.Protocol == protocol && (prefix == "" || strings.HasPrefix(h.Name, prefix+"/")) {
 			hs = append(hs, h)
 		}
 	}

@@ -48,11 +48,11 @@ func TestRecordsSurvive(t *testing.T) {
 		t.Fatal(err)
 	}
 	c = reopen(t, dir)
-	got, err := c.Load("hub", "org/m", "v1")
+	got, err := c.Load("hub", "org/m", "v1", "")
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
-	if _, err := c.Load("hub", "org/m", ""); !errors.Is(err, iofs.ErrNotExist) {
+	if _, err := c.Load("hub", "org/m", "", ""); !errors.Is(err, iofs.ErrNotExist) {
 		t.Errorf("another ref: %v, want not exist", err)
 	}
 	if got := c.Known("hub", "org"); len(got) != 2 || got[0].Name != "org/m" || got[1].Name != "org/n" {
@@ -61,11 +61,25 @@ func TestRecordsSurvive(t *testing.T) {
 	if got := c.Known("hub", "or"); len(got) != 0 {
 		t.Errorf("known below half an element: %+v", got)
 	}
+	sub := record("org/m", "v1")
+	sub.Dir, sub.Dirs = "sub", []string{"sub"}
+	if err := c.Save(sub); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Load("hub", "org/m", "v1", "sub"); err != nil || got.Dir != "sub" {
+		t.Errorf("record of a directory: %+v, %v", got, err)
+	}
+	if got := c.Known("hub", "org"); len(got) != 2 {
+		t.Errorf("directories are listed as models: %+v", got)
+	}
 	if err := c.Remove("hub", "org/m", "v1"); err != nil {
 		t.Fatal(err)
 	}
 	if got := reopen(t, dir).Known("hub", ""); len(got) != 1 {
 		t.Errorf("after remove: %+v", got)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 1 {
+		t.Errorf("files after remove: %v, %v", left, err)
 	}
 }
 
@@ -89,7 +103,7 @@ func TestDamagedRecordsAreForgotten(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := reopen(t, dir)
-			if _, err := c.Load("hub", "m", ""); !errors.Is(err, iofs.ErrNotExist) {
+			if _, err := c.Load("hub", "m", "", ""); !errors.Is(err, iofs.ErrNotExist) {
 				t.Errorf("got %v, want not exist", err)
 			}
 			if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 0 {

@@ -23,10 +23,10 @@ type content struct {
 	f   *FS
 	key contentKey
 
-	mu      sync.Mutex
-	m       *model // where it was met last
-	s       *snapshot
-	e       providers.Entry
+	mu       sync.Mutex
+	m        *model // where it was met last
+	s        *snapshot
+	e        providers.Entry
 	variant  int // what the next lookup finds
 	open     map[int]modes
 	rejected int // how often the cache threw the bytes away

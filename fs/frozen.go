@@ -18,23 +18,53 @@ import (
 // for.
 type frozen struct {
 	provider providers.Provider
-	rec      catalog.Record
-	dirs     map[string][]providers.Entry
+	catalog  *catalog.Catalog
+	rec      catalog.Record // of the root
 
 	mu   sync.Mutex
 	live providers.Model
+	dirs map[string]*remembered
 }
 
-func newFrozen(p providers.Provider, rec catalog.Record) *frozen {
-	z := &frozen{provider: p, rec: rec, dirs: map[string][]providers.Entry{}}
+// remembered is what the catalog knows of a directory.
+type remembered struct {
+	entries  []providers.Entry
+	complete bool
+}
+
+func newFrozen(p providers.Provider, c *catalog.Catalog, rec catalog.Record) *frozen {
+	z := &frozen{provider: p, catalog: c, rec: rec, dirs: map[string]*remembered{}}
+	z.take(rec)
+	return z
+}
+
+// take sorts a record's entries into their directories. z.mu is held, or z is new.
+func (z *frozen) take(rec catalog.Record) {
 	for _, d := range rec.Dirs {
-		z.dirs[d] = nil
+		z.dirs[d] = &remembered{complete: true}
 	}
 	for _, e := range rec.Entries {
 		d := dirOf(e.Path)
-		z.dirs[d] = append(z.dirs[d], e)
+		if z.dirs[d] == nil {
+			z.dirs[d] = &remembered{}
+		}
+		z.dirs[d].entries = append(z.dirs[d].entries, e)
 	}
-	return z
+}
+
+// dir returns what is remembered of a directory, never nil.
+func (z *frozen) dir(dir string) *remembered {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.dirs[dir] == nil {
+		if rec, err := z.catalog.Load(z.rec.Protocol, z.rec.Name, z.rec.Ref, dir); err == nil {
+			z.take(rec)
+		}
+	}
+	if z.dirs[dir] == nil {
+		return &remembered{}
+	}
+	return z.dirs[dir]
 }
 
 func dirOf(p string) string {
@@ -74,8 +104,8 @@ func (z *frozen) model(ctx context.Context) (providers.Model, error) {
 
 func (z *frozen) ReadDir(ctx context.Context, dir string) iter.Seq2[providers.Entry, error] {
 	return func(yield func(providers.Entry, error) bool) {
-		if es, ok := z.dirs[dir]; ok {
-			for _, e := range es {
+		if d := z.dir(dir); d.complete {
+			for _, e := range d.entries {
 				if !yield(e, nil) {
 					return
 				}
@@ -93,6 +123,24 @@ func (z *frozen) ReadDir(ctx context.Context, dir string) iter.Seq2[providers.En
 			}
 		}
 	}
+}
+
+// Stat finds what is remembered of one path.
+func (z *frozen) Stat(ctx context.Context, p string) (providers.Entry, error) {
+	d := z.dir(dirOf(p))
+	for _, e := range d.entries {
+		if e.Path == p {
+			return e, nil
+		}
+	}
+	if d.complete {
+		return providers.Entry{}, iofs.ErrNotExist
+	}
+	m, err := z.model(ctx)
+	if err != nil {
+		return providers.Entry{}, err
+	}
+	return providers.Stat(ctx, m, p)
 }
 
 // Check asks what the ref means now. A model that was remembered with a revision
@@ -140,5 +188,6 @@ func (z *frozen) Digest(ctx context.Context, e providers.Entry) (providers.Diges
 
 var (
 	_ providers.Model    = (*frozen)(nil)
+	_ providers.Stater   = (*frozen)(nil)
 	_ providers.Digester = (*frozen)(nil)
 )

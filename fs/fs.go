@@ -182,7 +182,7 @@ func (f *FS) resolve(ctx context.Context, p *Protocol, k modelKey) (*model, erro
 		return f.keep(k, m), nil
 	}
 	if k.ref == "" && len(f.opts.Catalog.Known(k.protocol, k.name)) > 0 {
-		if _, err := f.opts.Catalog.Load(k.protocol, k.name, ""); err != nil {
+		if _, err := f.opts.Catalog.Load(k.protocol, k.name, "", ""); err != nil {
 			return nil, f.begins(k) // models below it were resolved before
 		}
 	}
@@ -258,9 +258,9 @@ func (f *FS) drop(k modelKey, err error) {
 // remembered makes a model of what the catalog knows: only what needs no question
 // if immutable is set, anything otherwise.
 func (f *FS) remembered(p *Protocol, k modelKey, immutable bool) *model {
-	rec, err := f.opts.Catalog.Load(k.protocol, k.name, k.ref)
+	rec, err := f.opts.Catalog.Load(k.protocol, k.name, k.ref, "")
 	if err != nil || immutable && !rec.Origin.Immutable {
 		return nil
 	}
-	return newModel(f, p, k, newFrozen(p.Provider, rec))
+	return newModel(f, p, k, newFrozen(p.Provider, f.opts.Catalog, rec))
 }

@@ -33,9 +33,8 @@ type model struct {
 	stale     bool      // it failed to
 	failure   error     // with that, if such an open has to fail
 	lastOpen  time.Time
-	loadStart time.Time // when the opens began that come closer together than TTL
-	saved     uint64    // hash of what the catalog has
-	saving    bool      // a save is due that has not begun
+	loadStart time.Time       // when the opens began that come closer together than TTL
+	unsaved   map[string]bool // directories that the catalog has not as they are known
 
 	writing sync.Mutex // one save at a time
 }

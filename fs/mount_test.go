@@ -496,6 +496,24 @@ func TestSourceDown(t *testing.T) {
 	}
 }
 
+// TestLiveSourceDown reads a file of a live source without listing its directory.
+func TestLiveSourceDown(t *testing.T) {
+	src := providertest.NewMemory(providertest.MemoryOptions{Protocol: "mem", NoRevisions: true, NoDigests: true})
+	src.Publish("b", "", files("d/f", "cached", "d/g", "not read"))
+	r := mounted(t, src, nil)
+	r.want("b/d/f", "cached")
+	r.sealed("b/d/f")
+	r.restart()
+	src.Fail(fmt.Errorf("refused: %w", providers.ErrUnavailable))
+	r.want("b/d/f", "cached")
+	r.wantErr("b/d/g", syscall.EIO)
+	r.wantErr("b/e", syscall.EIO)
+	src.Fail(nil)
+	r.settle()
+	time.Sleep(time.Second)
+	r.want("b/d/g", "not read")
+}
+
 func TestSourceDownAndOnErrorFail(t *testing.T) {
 	src := newSource()
 	src.Publish("m", "", files("f", "cached"))

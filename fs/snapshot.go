@@ -3,14 +3,11 @@ package fs
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	iofs "io/fs"
 	"path"
-	"slices"
 	"sync"
 	"time"
 
-	"modelfs/catalog"
 	"modelfs/providers"
 )
 
@@ -52,6 +49,7 @@ func (s *snapshot) listing(dir string) *listing {
 		l.hold()
 		return l
 	}
+	s.trim()
 	l := f.list(s.m, dir)
 	l.hold()
 	s.dirs[dir] = l
@@ -61,6 +59,19 @@ func (s *snapshot) listing(dir string) *listing {
 		}
 	})
 	return l
+}
+
+// trim drops listings of a live model that are long past use. s.mu is held.
+func (s *snapshot) trim() {
+	if !s.live() {
+		return
+	}
+	now := s.owner.f.now()
+	for d, l := range s.dirs {
+		if _, done, _ := l.state(); done && now.Sub(l.at) > time.Minute+s.owner.f.opts.TTL {
+			delete(s.dirs, d)
+		}
+	}
 }
 
 // good reports whether a listing may still be used: it did not fail, is not too
@@ -98,7 +109,7 @@ func (s *snapshot) listed(dir string, l *listing) {
 		s.mu.Unlock()
 		return
 	}
-	s.owner.save()
+	s.owner.save(dir)
 }
 
 // hidden returns how many entries of the listings read so far are hidden.
@@ -204,11 +215,15 @@ func (s *snapshot) sized(ctx context.Context, e providers.Entry, err error) (pro
 
 func (s *snapshot) remember(e providers.Entry) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if len(s.files) >= keepAnswers {
 		clear(s.files)
 	}
+	old := s.files[e.Path].e
 	s.files[e.Path] = answer{e, s.owner.f.now()}
+	s.mu.Unlock()
+	if old.Identity() != e.Identity() || old.Mode != e.Mode {
+		s.owner.save(dirOf(e.Path))
+	}
 }
 
 func (s *snapshot) key() string {
@@ -274,110 +289,4 @@ func (s *snapshot) anyFile() providers.Entry {
 		}
 	}
 	return providers.Entry{}
-}
-
-// save writes what is known of the model to the catalog, in the background.
-func (m *model) save() {
-	m.mu.Lock()
-	busy := m.saving
-	m.saving = true
-	s := m.snap
-	m.mu.Unlock()
-	if busy {
-		return
-	}
-	m.f.start(func(ctx context.Context) {
-		m.writing.Lock()
-		defer m.writing.Unlock()
-		m.mu.Lock()
-		m.saving = false // what is listed from here on wants another save
-		m.mu.Unlock()
-		rec := s.record(ctx)
-		sum := hashRecord(rec)
-		m.mu.Lock()
-		same := m.saved == sum
-		m.saved = sum
-		m.mu.Unlock()
-		if same || len(rec.Dirs) == 0 {
-			return
-		}
-		if err := m.f.opts.Catalog.Save(rec); err != nil {
-			m.f.log.Warn("catalog", "error", err)
-		}
-	})
-}
-
-// record collects the listings read so far; all of them where the model can be
-// walked at no cost.
-func (s *snapshot) record(ctx context.Context) catalog.Record {
-	k := s.owner.key
-	rec := catalog.Record{Header: catalog.Header{
-		Protocol: k.protocol, Name: k.name, Ref: k.ref, Origin: s.origin, Resolved: s.owner.f.now(),
-	}}
-	_, walk := providers.As[providers.Walker](s.m)
-	dirs := []string{""}
-	if !walk {
-		s.mu.Lock()
-		for d := range s.dirs {
-			dirs = append(dirs, d)
-		}
-		s.mu.Unlock()
-		slices.Sort(dirs)
-		dirs = slices.Compact(dirs)
-	}
-	for i := 0; i < len(dirs) && len(rec.Entries) < keepEntries; i++ {
-		es, ok := s.entries(ctx, dirs[i], walk)
-		if !ok {
-			continue
-		}
-		rec.Dirs = append(rec.Dirs, dirs[i])
-		rec.Entries = append(rec.Entries, es...)
-		for _, e := range es {
-			if walk && e.IsDir() {
-				dirs = append(dirs, e.Path)
-			}
-		}
-	}
-	return rec
-}
-
-// entries returns a whole listing; one that is not there is read only if read is set.
-func (s *snapshot) entries(ctx context.Context, dir string, read bool) ([]providers.Entry, bool) {
-	s.mu.Lock()
-	l := s.dirs[dir]
-	s.mu.Unlock()
-	if l == nil && read {
-		l = s.listing(dir)
-		defer l.release()
-	}
-	if l == nil {
-		return nil, false
-	}
-	if !read {
-		if _, done, err := l.state(); !done || err != nil {
-			return nil, false
-		}
-	} else if l.all(ctx) != nil {
-		return nil, false
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.entries), true
-}
-
-func hashRecord(r catalog.Record) uint64 {
-	h := fnv.New64a()
-	put := func(s string) {
-		h.Write([]byte(s))
-		h.Write([]byte{0})
-	}
-	put(r.Origin.Revision)
-	for _, d := range r.Dirs {
-		put(d)
-	}
-	for _, e := range r.Entries {
-		put(e.Path)
-		put(e.Identity())
-	}
-	return h.Sum64()
 }
