@@ -1,0 +1,162 @@
+package transformers
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"modelfs/providers"
+)
+
+// maxSkip is how much of a file is thrown away to reach a range that a server
+// ignores; beyond it, each block of a large file would cost the whole of it.
+const maxSkip = 16 << 20
+
+// take makes the wanted bytes of an answer with status 200 or 206. On an error
+// it has closed the answer.
+func take(resp *http.Response, e providers.Entry, s span) (io.ReadCloser, error) {
+	body, err := partOf(resp, e, s)
+	if err != nil {
+		return nil, errors.Join(err, resp.Body.Close())
+	}
+	return body, nil
+}
+
+func partOf(resp *http.Response, e providers.Entry, s span) (io.ReadCloser, error) {
+	coding := resp.Header.Get("Content-Encoding")
+	if resp.StatusCode == http.StatusPartialContent {
+		start, end, total, ok := parseContentRange(resp.Header.Get("Content-Range"))
+		switch {
+		case !ok || total < 0 || coding != "" && coding != "identity":
+			return nil, fmt.Errorf("%w: the answer does not say which bytes it has", providers.ErrUnavailable)
+		case total != e.Size:
+			return nil, wrongSize(resp.Body, e, total)
+		case start != s.askOff || end != s.askOff+s.askN-1:
+			return nil, fmt.Errorf("%w: asked for bytes %d-%d, got %d-%d", providers.ErrUnavailable,
+				s.askOff, s.askOff+s.askN-1, start, end)
+		case resp.ContentLength >= 0 && resp.ContentLength != s.askN:
+			return nil, fmt.Errorf("%w: the answer to a range of %d bytes has %d", providers.ErrCorrupt, s.askN, resp.ContentLength)
+		}
+		return newExact(resp.Body, s.off-start, s.n, s.off+s.n-1 == end)
+	}
+	return wholeOf(resp, e, s, coding)
+}
+
+// wholeOf takes the wanted part of a whole file: the server ignores ranges.
+func wholeOf(resp *http.Response, e providers.Entry, s span, coding string) (io.ReadCloser, error) {
+	if s.off > maxSkip {
+		return nil, fmt.Errorf("%w: the server ignores ranges, and this one begins too far into the file", providers.ErrUnavailable)
+	}
+	if resp.ContentLength >= 0 && coding == "" && resp.ContentLength != e.Size {
+		return nil, wrongSize(resp.Body, e, resp.ContentLength)
+	}
+	body := resp.Body
+	switch coding {
+	case "", "identity":
+	case "gzip":
+		// Asked for or not, some servers compress text.
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, fmt.Errorf("%w: compressed answer: %w", providers.ErrUnavailable, short(err))
+		}
+		body = &unzipped{z, resp.Body}
+	default:
+		return nil, fmt.Errorf("%w: the answer is encoded as %q", providers.ErrUnavailable, clip(coding))
+	}
+	if resp.ContentLength < 0 {
+		// No length betrays a pointer here, so its text has to.
+		src := bufio.NewReader(body)
+		if begin, _ := src.Peek(len(pointerMagic)); isPointer(begin, e) && e.Size > maxPointer {
+			return nil, errPointer
+		}
+		body = &peeked{src, body}
+	}
+	return newExact(body, s.off, s.n, s.off+s.n == e.Size)
+}
+
+type peeked struct {
+	io.Reader
+	io.Closer
+}
+
+// unzipped decompresses a body. A broken stream is the source's fault.
+type unzipped struct {
+	z    *gzip.Reader
+	body io.Closer
+}
+
+func (u *unzipped) Read(p []byte) (int, error) {
+	n, err := u.z.Read(p)
+	if errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) || errors.As(err, new(flate.CorruptInputError)) {
+		err = fmt.Errorf("%w: compressed answer: %w", providers.ErrUnavailable, err)
+	}
+	return n, err
+}
+
+// Close closes the body.
+func (u *unzipped) Close() error { return errors.Join(u.z.Close(), u.body.Close()) }
+
+// The text that Git LFS leaves in git in place of a file; a mirror that does
+// not know LFS serves it as the file.
+const (
+	pointerMagic = "version https://git-lfs.github.com/spec/v1"
+	maxPointer   = 1024
+)
+
+var errPointer = fmt.Errorf("%w: the server sends the Git LFS pointer in place of the file", providers.ErrCorrupt)
+
+// isPointer judges by the beginning of a file, of which a short range may show
+// only some bytes.
+func isPointer(begin []byte, e providers.Entry) bool {
+	return e.Digest.Algorithm() != "git" && len(begin) >= len("version ") && bytes.HasPrefix([]byte(pointerMagic), begin)
+}
+
+// wrongSize says why a file is not as long as its listing says.
+func wrongSize(body io.Reader, e providers.Entry, got int64) error {
+	if got <= maxPointer {
+		begin := make([]byte, len(pointerMagic))
+		// Fewer bytes, for whatever reason, only tell less.
+		if n, _ := io.ReadFull(body, begin); isPointer(begin[:n], e) {
+			return errPointer
+		}
+	}
+	return fmt.Errorf("%w: the server has %d bytes of a file of %d", providers.ErrStale, got, e.Size)
+}
+
+// parseContentRange reads "bytes a-b/total" or "bytes */total"; what is not
+// told is -1.
+func parseContentRange(s string) (start, end, total int64, ok bool) {
+	bounds, size, ok := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
+	if !ok || !strings.HasPrefix(s, "bytes ") {
+		return 0, 0, 0, false
+	}
+	total = -1
+	if size != "*" {
+		if total, ok = decimal(size); !ok {
+			return 0, 0, 0, false
+		}
+	}
+	if bounds == "*" {
+		return -1, -1, total, true
+	}
+	first, last, _ := strings.Cut(bounds, "-")
+	start, ok = decimal(first)
+	end, ok2 := decimal(last)
+	if !ok || !ok2 || end < start || total >= 0 && end >= total {
+		return 0, 0, 0, false
+	}
+	return start, end, total, true
+}
+
+// decimal reads digits and nothing else: ParseInt alone takes a sign too.
+func decimal(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
+}
