@@ -16,7 +16,8 @@ import (
 
 // pace is how often and how long a question is asked again. The figures are
 // huggingface_hub's (utils/_http.py, http_backoff), but for the total, which is
-// what a reader who waits in a system call can bear.
+// what a reader who waits in a system call can bear, and the number of tries: the
+// guard around every provider asks again by itself.
 type pace struct {
 	tries       int
 	first, last time.Duration // the delay doubles from one to the other
@@ -25,7 +26,7 @@ type pace struct {
 	sleep       func(context.Context, time.Duration) error
 }
 
-var defaultPace = pace{tries: 5, first: time.Second, last: 8 * time.Second, total: 30 * time.Second,
+var defaultPace = pace{tries: 2, first: time.Second, last: 8 * time.Second, total: 30 * time.Second,
 	silence: headerTimeout, sleep: sleep}
 
 // once is the pace of a question whose answer is not worth waiting for.
