@@ -18,6 +18,9 @@ var (
 	ErrStale = errors.New("pinned content is no longer at the source")
 	// ErrUnavailable says that the source did not answer, or throttles.
 	ErrUnavailable = errors.New("source unavailable")
+	// ErrOffline is an ErrUnavailable by choice: a setting forbids to ask, and
+	// asking again is of no use.
+	ErrOffline = fmt.Errorf("%w: offline by choice", ErrUnavailable)
 	// ErrCorrupt says that bytes did not match what was promised of them.
 	ErrCorrupt = errors.New("content does not match its digest or length")
 )

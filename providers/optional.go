@@ -32,6 +32,11 @@ func Stat(ctx context.Context, m Model, name string) (Entry, error) {
 	if name == "" {
 		return Entry{Mode: iofs.ModeDir}, nil
 	}
+	o := m.Origin()
+	absent := &Error{Op: "stat", Protocol: o.Protocol, Name: o.Name, Path: name, Err: iofs.ErrNotExist}
+	if ValidPath(name) != nil {
+		return Entry{}, absent // a listing may hold names that cannot be
+	}
 	dir := path.Dir(name)
 	if dir == "." {
 		dir = ""
@@ -44,8 +49,7 @@ func Stat(ctx context.Context, m Model, name string) (Entry, error) {
 			return e, nil
 		}
 	}
-	o := m.Origin()
-	return Entry{}, &Error{Op: "stat", Protocol: o.Protocol, Name: o.Name, Path: name, Err: iofs.ErrNotExist}
+	return Entry{}, absent
 }
 
 // Walk yields every file and link of m: by its Walker, else directory by directory.

@@ -73,7 +73,8 @@ type Model interface {
 	Origin() Origin
 
 	// ReadDir yields the entries directly in dir ("" is the root) in any order,
-	// as the source streams them. Entries whose names cannot be file names are
+	// as the source streams them. Of a file and a directory of one name both may
+	// be yielded: the directory wins. Entries whose names cannot be file names are
 	// yielded as they are: the caller hides, counts and reports them. An error
 	// ends the sequence. A dir that does not exist is iofs.ErrNotExist.
 	ReadDir(ctx context.Context, dir string) iter.Seq2[Entry, error]
@@ -87,9 +88,10 @@ type Model interface {
 
 	// ReadRange returns the n bytes of e that start at off. The range lies
 	// within e.Size and n > 0. The bytes must be those of the pinned content:
-	// if the source now has other content under this path, ReadRange fails
+	// if the source now has other content under this path, or none, ReadRange fails
 	// with [ErrStale] and never returns a byte of it. The reader yields exactly
-	// n bytes or an error; the caller closes it.
+	// n bytes or an error, which for a failed checksum may come with the last
+	// byte; reads end soon after ctx does. The caller closes it.
 	ReadRange(ctx context.Context, e Entry, off, n int64) (io.ReadCloser, error)
 }
 
@@ -173,7 +175,8 @@ type Walker interface {
 // and never copied into the cache.
 type Opener interface {
 	// Open opens the content of e for reading, or fails with [ErrStale] when
-	// the file is no longer the one that e describes.
+	// the file is no longer the one that e describes, or with
+	// errors.ErrUnsupported when this file is not on a local disk.
 	Open(ctx context.Context, e Entry) (*os.File, error)
 }
 

@@ -48,11 +48,11 @@ func TestConfigCheck(t *testing.T) {
 }
 
 func TestNewFromType(t *testing.T) {
-	if Type.Name != "transformers" || len(Type.Aliases) != 1 || Type.Aliases[0] != "hf" {
-		t.Errorf("got type %q with aliases %q, want transformers, hf", Type.Name, Type.Aliases)
+	if Type().Name != "transformers" || len(Type().Aliases) != 1 || Type().Aliases[0] != "hf" {
+		t.Errorf("got type %q with aliases %q, want transformers, hf", Type().Name, Type().Aliases)
 	}
 	env := providers.Env{Protocol: "corp", Getenv: func(string) string { return "" }}
-	p, err := Type.New(env, Type.Config())
+	p, err := Type().New(env, Type().Config())
 	if err != nil {
 		t.Fatal(err)
 	}

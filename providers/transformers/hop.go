@@ -178,7 +178,7 @@ type offlineError struct{ variable string }
 func (o *offlineError) Error() string {
 	return fmt.Sprintf("%v: %s is set", providers.ErrUnavailable, o.variable)
 }
-func (o *offlineError) Unwrap() error { return providers.ErrUnavailable }
+func (o *offlineError) Unwrap() error { return providers.ErrOffline }
 
 // discard lets a short body end, so that its connection can be used again. If
 // it does not end, the connection is lost and nothing else.

@@ -35,7 +35,9 @@ import (
 const protocol = "transformers"
 
 // Type is the kind of provider that this package adds.
-var Type = providers.Define(protocol, Config{}, New).WithAliases("hf")
+func Type() providers.Type {
+	return providers.Define(protocol, Config{}, New).WithAliases("hf")
+}
 
 // Provider resolves the names of one Hub.
 type Provider struct {

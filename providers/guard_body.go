@@ -1,0 +1,146 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+var errStalled = errors.New("no byte in time")
+
+// body is one answer of the source to one request, and the slot it holds.
+type body struct {
+	rc     io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	stall  *time.Timer
+	probe  bool
+	spoke  bool // sent a byte
+}
+
+// dial asks for what is left. ctx bounds the wait for a slot only.
+func (r *guardedReader) dial(ctx context.Context) error {
+	g := r.m.g
+	probe, err := g.admit(r.what())
+	if err != nil {
+		return err
+	}
+	if err := g.acquire(ctx); err != nil {
+		g.breaker.abandon(probe)
+		return err
+	}
+	b := &body{probe: probe}
+	b.ctx, b.cancel = context.WithCancelCause(r.ctx)
+	b.stall = time.AfterFunc(g.opts.StallTimeout, func() { b.cancel(errStalled) })
+	g.requests.Add(1)
+	err = g.call(r.what(), func() (err error) {
+		b.rc, err = r.m.m.ReadRange(b.ctx, r.e, r.off, r.left)
+		return err
+	})
+	b.stall.Stop()
+	r.body = b
+	if err != nil {
+		return r.drop(err)
+	}
+	return nil
+}
+
+// readBody reads from the body once. It is 0 when there is none, or it ended;
+// r.cause then says why.
+func (r *guardedReader) readBody(p []byte) (n int) {
+	b := r.body
+	if b == nil {
+		return 0
+	}
+	var err error // of the body, kept apart from a panic
+	b.stall.Reset(r.m.g.opts.StallTimeout)
+	if panicked := r.m.g.call(r.what(), func() error {
+		n, err = readSome(b.rc, p)
+		return nil
+	}); panicked != nil {
+		n, err = 0, panicked
+	}
+	if int64(n) == r.left && err == nil {
+		err = r.end(b)
+	}
+	b.stall.Stop()
+	if n > 0 && !b.spoke {
+		b.spoke = true
+		r.m.g.report(nil, b.probe, nil)
+	}
+	switch {
+	case err != nil && int64(n) < r.left:
+		r.cause = r.drop(err)
+	case final(err):
+		r.cause = r.drop(err)
+		return 0
+	}
+	return n
+}
+
+// end looks behind the last byte: a body that proves its checksum does so there,
+// and an HTTP connection is used again only if its end was met. Surplus bytes and
+// a late break of the line are no matter.
+func (r *guardedReader) end(b *body) error {
+	var one [1]byte
+	var err error
+	if panicked := r.m.g.call(r.what(), func() error {
+		_, err = readSome(b.rc, one[:])
+		return nil
+	}); panicked != nil {
+		return panicked
+	}
+	return err
+}
+
+// readSome is one Read that says something.
+func readSome(rd io.Reader, p []byte) (int, error) {
+	for range 100 {
+		if n, err := rd.Read(p); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// drop closes the body, gives its slot back, and says why it ended, which is
+// err or what caused it; nil is the end of the range or of the reader.
+func (r *guardedReader) drop(err error) error {
+	b, g := r.body, r.m.g
+	if b == nil {
+		return err
+	}
+	r.body = nil
+	switch {
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	case err != nil && errors.Is(context.Cause(b.ctx), errStalled):
+		err = g.error(r.what(), fmt.Errorf("%w: %w for %s", ErrUnavailable, errStalled, g.opts.StallTimeout), "check that the source is reachable")
+	}
+	b.cancel(nil)
+	if b.rc != nil {
+		// Close has nothing to add: the bytes that count were returned by Read.
+		_ = g.call(r.what(), b.rc.Close)
+	}
+	g.release()
+	switch {
+	case err != nil && !b.spoke:
+		g.report(r.ctx.Err(), b.probe, r.unanswered(err))
+	case err != nil && !final(err):
+		g.failures.Add(1)
+	case !b.spoke:
+		g.breaker.abandon(b.probe)
+	}
+	return err
+}
+
+// unanswered makes every failure of a body before its first byte count as the
+// source's, except an answer and the reader's own end.
+func (r *guardedReader) unanswered(err error) error {
+	if r.ctx.Err() != nil || final(err) || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
