@@ -140,7 +140,7 @@ func (c *Catalog) read(name string) (r Record, err error) {
 	if err != nil {
 		return r, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	d := json.NewDecoder(bufio.NewReaderSize(f, 64<<10))
 	if err := d.Decode(&r.Header); err != nil {
 		return r, err

@@ -58,15 +58,20 @@ func (f *FS) errno(o op, err error) syscall.Errno {
 	if o.what == "read" && no == syscall.ETIMEDOUT {
 		no = syscall.EIO // readers of mapped files know no time-out
 	}
+	f.report(o, no, err)
+	return no
+}
+
+// report logs what a person should know of an error.
+func (f *FS) report(o op, no syscall.Errno, err error) {
 	switch no {
 	case 0, syscall.ENOENT, syscall.EINTR, syscall.ESTALE:
-		return no
+		return
 	}
 	f.errs.once(o.what+"\x00"+o.protocol+"\x00"+o.name+"\x00"+no.Error(), func() {
 		f.log.Error("request failed", "op", o.what, "protocol", o.protocol, "name", o.name, "path", o.path,
 			"errno", no.Error(), "error", err)
 	})
-	return no
 }
 
 // errorLog lets one line a minute through for each key: a loader that tries every

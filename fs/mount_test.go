@@ -119,7 +119,7 @@ func (r *rig) start() {
 		r.stop = nil
 		if err := s.Unmount(); err != nil {
 			r.t.Errorf("unmount: %v", err)
-			if err := s.Detach(); err != nil {
+			if err := s.Detach(context.Background()); err != nil {
 				r.t.Error(err)
 			}
 		}

@@ -94,7 +94,7 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 		for el, err := range l.List(wait, n.prefix) {
 			if err != nil {
 				// What is known otherwise is still worth showing.
-				f.errno(op{"list", n.p.Name, n.prefix, ""}, err)
+				f.report(op{"list", n.p.Name, n.prefix, ""}, errnoOf(err), err)
 				break
 			}
 			names[providers.EscapeElement(el)] = true

@@ -112,18 +112,6 @@ func (s *snapshot) listed(dir string, l *listing) {
 	s.owner.save(dir)
 }
 
-// hidden returns how many entries of the listings read so far are hidden.
-func (s *snapshot) hidden() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.dirs {
-		l.mu.Lock()
-		n += l.hidden
-		l.mu.Unlock()
-	}
-	return n
-}
-
 // lookup finds the entry at a path: in what is known if that is good still, else by
 // asking. A model at a revision is listed, because then absence costs nothing; a
 // live one is asked about the path alone.

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -84,8 +85,8 @@ func realPath(path string) string {
 }
 
 // lazyUnmount detaches a user's mount.
-func lazyUnmount(point string) error {
-	out, err := exec.Command("fusermount3", "-u", "-z", "--", point).CombinedOutput()
+func lazyUnmount(ctx context.Context, point string) error {
+	out, err := exec.CommandContext(ctx, "fusermount3", "-u", "-z", "--", point).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("fusermount3 -u -z %s: %w: %s", point, err, strings.TrimSpace(string(out)))
 	}

@@ -85,7 +85,7 @@ func (s *Server) until(ctx context.Context, log *slog.Logger) error {
 	}
 	if err := s.Unmount(); err != nil {
 		log.Warn("the mount is in use; it is detached and its readers fail", "mountpoint", s.point, "error", err)
-		if err := s.Detach(); err != nil {
+		if err := s.Detach(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("unmount %s: %w; remove it with `modelfs umount --lazy %s`", s.point, err, s.point)
 		}
 		return nil

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -246,9 +247,9 @@ func (s *Server) Unmount() error {
 
 // Detach takes the mount out of the tree though it is in use; it ends with its
 // last reader.
-func (s *Server) Detach() error {
+func (s *Server) Detach(ctx context.Context) error {
 	if os.Geteuid() == 0 {
 		return syscall.Unmount(s.point, unix.MNT_DETACH)
 	}
-	return lazyUnmount(s.point)
+	return lazyUnmount(ctx, s.point)
 }

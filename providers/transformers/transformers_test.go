@@ -118,6 +118,7 @@ func (f *fixture) provider(t *testing.T, c Config) *Provider {
 		t.Fatal(err)
 	}
 	p.hub.pace.sleep = f.clock.sleep
+	p.hub.pace.tries = 5 // more than by default, to see what happens between them
 	t.Cleanup(func() {
 		p.hub.api.CloseIdleConnections()
 		p.hub.cdn.CloseIdleConnections()
