@@ -59,9 +59,10 @@ func (f *FS) common(a *fuse.Attr, mtime time.Time) {
 	a.Uid, a.Gid = f.opts.UID, f.opts.GID
 	a.Blksize = 1 << 20
 	a.Blocks = (a.Size + 511) / 512
-	if !mtime.IsZero() && mtime.Unix() > 0 {
-		a.SetTimes(&mtime, &mtime, &mtime)
+	if mtime.Unix() <= 0 {
+		mtime = f.began
 	}
+	a.SetTimes(&mtime, &mtime, &mtime)
 }
 
 // xattrs of files and of model directories.

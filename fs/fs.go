@@ -58,6 +58,7 @@ type FS struct {
 	now    func() time.Time
 	ctx    context.Context // ends with Close; bounds what no request owns
 	cancel context.CancelFunc
+	began  time.Time // the time of directories that no source dates
 	wg     sync.WaitGroup
 	flight singleflight.Group
 	errs   errorLog
@@ -102,6 +103,7 @@ func New(o Options) *FS {
 		partial: map[modelKey]time.Time{}, contents: map[contentKey]weak.Pointer[content]{},
 	}
 	f.errs.log, f.errs.now = o.Log, o.Now
+	f.began = o.Now()
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
