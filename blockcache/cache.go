@@ -21,6 +21,9 @@ import (
 // ErrCorrupt says that the bytes of a source do not match the digest it states.
 var ErrCorrupt = errors.New("content does not match its digest")
 
+// ErrInUse answers Open while another process has the directory.
+var ErrInUse = errors.New("in use by another modelfs")
+
 // ErrClosed answers uses of a closed cache.
 var ErrClosed = errors.New("block cache is closed")
 
@@ -178,7 +181,7 @@ func claim(dir string) (*os.File, error) {
 		if pid := strings.TrimSpace(string(who)); readErr == nil && pid != "" {
 			err = fmt.Errorf("process %s holds it", pid)
 		}
-		return nil, errors.Join(fmt.Errorf("cache directory %s is in use by another modelfs (%w); stop that one or set cache.dir to another directory", dir, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("cache directory %s is %w (%v); stop that one or set cache.dir to another directory", dir, ErrInUse, err), f.Close()) //nolint:errorlint // one cause is enough
 	}
 	if err := errors.Join(f.Truncate(0), writeAll(f, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
 		return nil, errors.Join(fmt.Errorf("cache directory %s cannot be written: %w", dir, err), f.Close())

@@ -194,7 +194,7 @@ func (o *object) openPart(rec record) {
 			if err == nil && st.Size == o.key.Size && ours(f) {
 				o.part = f
 				o.ctime.Store(st.Ctime)
-				o.account(o.have.count())
+				o.account(o.bytes())
 				return
 			}
 			o.c.closeFile(f)
@@ -238,9 +238,17 @@ func createPart(name string, size int64) (*os.File, error) {
 	return f, nil
 }
 
-// account sets how many bytes the object holds on disk, from whole blocks.
-func (o *object) account(blocks int64) {
-	stored := min(blocks*BlockSize, o.key.Size)
+// bytes is the length of all blocks in the data file. o.mu is held, or o is new.
+func (o *object) bytes() int64 {
+	n := o.have.count() * BlockSize
+	if o.n > 0 && o.have.has(o.n-1) {
+		n -= BlockSize - int64(blockLen(o.key.Size, o.n-1))
+	}
+	return n
+}
+
+// account sets how many bytes the object holds on disk.
+func (o *object) account(stored int64) {
 	o.c.mu.Lock()
 	o.c.used += stored - o.slot.rec.Stored
 	o.slot.rec.Stored = stored

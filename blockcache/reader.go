@@ -68,7 +68,7 @@ func (r *Reader) Cached() int64 {
 	}
 	r.o.mu.Lock()
 	defer r.o.mu.Unlock()
-	return min(r.o.have.count()*BlockSize, r.o.key.Size)
+	return r.o.bytes()
 }
 
 // Wait blocks until the object is sealed or has failed its check. It does not

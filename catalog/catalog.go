@@ -36,10 +36,11 @@ import (
 type Header struct {
 	// Format is 1; records of another one are forgotten.
 	Format int `json:"format"`
-	// Protocol, Name and Ref are what was asked.
-	Protocol string `json:"protocol"`
-	Name     string `json:"name"`
-	Ref      string `json:"ref,omitempty"`
+	// Source is who was asked: the protocol and the place behind it.
+	Source string `json:"source"`
+	// Name and Ref are what was asked.
+	Name string `json:"name"`
+	Ref  string `json:"ref,omitempty"`
 	// Dir is the directory that the record is about.
 	Dir string `json:"dir,omitempty"`
 	// Origin is what it meant.
@@ -81,7 +82,7 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 	for _, f := range files {
 		name := filepath.Join(dir, f.Name())
 		h, err := readHeader(name)
-		if err == nil && f.Name() != key(h.Protocol, h.Name, h.Ref, h.Dir)+suffix {
+		if err == nil && f.Name() != key(h.Source, h.Name, h.Ref, h.Dir)+suffix {
 			err = errors.New("record under another's name")
 		}
 		if err != nil {
@@ -91,14 +92,14 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 			}
 			continue
 		}
-		c.heads[key(h.Protocol, h.Name, h.Ref, h.Dir)] = h
+		c.heads[key(h.Source, h.Name, h.Ref, h.Dir)] = h
 	}
 	return c, nil
 }
 
-func key(protocol, name, ref, dir string) string {
+func key(source, name, ref, dir string) string {
 	h := sha256.New()
-	for _, s := range []string{protocol, name, ref, dir} {
+	for _, s := range []string{source, name, ref, dir} {
 		fmt.Fprintf(h, "%d:%s", len(s), s)
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -118,8 +119,8 @@ func readHeader(name string) (h Header, err error) {
 
 // Load returns what is known of a directory of a name at a ref; iofs.ErrNotExist if
 // nothing.
-func (c *Catalog) Load(protocol, name, ref, dir string) (Record, error) {
-	k := key(protocol, name, ref, dir)
+func (c *Catalog) Load(source, name, ref, dir string) (Record, error) {
+	k := key(source, name, ref, dir)
 	c.mu.Lock()
 	h, ok := c.heads[k]
 	c.mu.Unlock()
@@ -128,7 +129,7 @@ func (c *Catalog) Load(protocol, name, ref, dir string) (Record, error) {
 	}
 	r, err := c.read(filepath.Join(c.dir, k+suffix))
 	if err != nil {
-		c.log.Warn("a record of the catalog is unreadable", "protocol", protocol, "name", name, "error", err)
+		c.log.Warn("a record of the catalog is unreadable", "source", source, "name", name, "error", err)
 		return Record{}, iofs.ErrNotExist
 	}
 	r.Header = h
@@ -158,7 +159,7 @@ func (c *Catalog) read(name string) (r Record, err error) {
 // Save replaces what is known of the record's directory.
 func (c *Catalog) Save(r Record) error {
 	r.Format = 1
-	k := key(r.Protocol, r.Name, r.Ref, r.Dir)
+	k := key(r.Source, r.Name, r.Ref, r.Dir)
 	f, err := os.CreateTemp(c.dir, k+".*.tmp")
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
@@ -187,11 +188,11 @@ func (c *Catalog) Save(r Record) error {
 }
 
 // Remove forgets a name at a ref.
-func (c *Catalog) Remove(protocol, name, ref string) error {
+func (c *Catalog) Remove(source, name, ref string) error {
 	var keys []string
 	c.mu.Lock()
 	for k, h := range c.heads {
-		if h.Protocol == protocol && h.Name == name && h.Ref == ref {
+		if h.Source == source && h.Name == name && h.Ref == ref {
 			keys = append(keys, k)
 			delete(c.heads, k)
 		}
@@ -205,14 +206,14 @@ func (c *Catalog) Remove(protocol, name, ref string) error {
 	return nil
 }
 
-// Known returns the headers of a protocol whose names lie below prefix ("" is all
+// Known returns the headers of a source whose names lie below prefix ("" is all
 // of them), ordered by name and ref.
-func (c *Catalog) Known(protocol, prefix string) []Header {
+func (c *Catalog) Known(source, prefix string) []Header {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var hs []Header
 	for _, h := range c.heads {
-		if h.Dir == "" && h.Protocol == protocol && (prefix == "" || strings.HasPrefix(h.Name, prefix+"/")) {
+		if h.Dir == "" && h.Source == source && (prefix == "" || strings.HasPrefix(h.Name, prefix+"/")) {
 			hs = append(hs, h)
 		}
 	}

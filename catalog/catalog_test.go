@@ -25,7 +25,7 @@ func reopen(t *testing.T, dir string) *Catalog {
 func record(name, ref string) Record {
 	return Record{
 		Header: Header{
-			Format: 1, Protocol: "hub", Name: name, Ref: ref,
+			Format: 1, Source: "hub", Name: name, Ref: ref,
 			Origin:   providers.Origin{Protocol: "hub", Name: name, Ref: ref, Revision: "r1"},
 			Resolved: time.Unix(1700000000, 0).UTC(), Dirs: []string{"", "sub"},
 		},

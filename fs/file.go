@@ -123,7 +123,8 @@ func (c *content) exit(variant int, passing bool) {
 // cacheKey names the bytes in the block cache. Until they are checked they belong
 // to this model at this source; a file without a digest is also held to its path.
 func (c *content) cacheKey(e providers.Entry) blockcache.Key {
-	k := blockcache.Key{Source: c.key.protocol + "\x00" + c.key.name, Digest: string(e.Digest), Size: e.Size}
+	m, _, _ := c.met()
+	k := blockcache.Key{Source: m.p.source() + "\x00" + c.key.name, Digest: string(e.Digest), Size: e.Size}
 	if e.Digest == "" {
 		k.Source += "\x00" + e.Path + "\x00" + e.Identity()
 	}

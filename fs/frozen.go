@@ -57,7 +57,7 @@ func (z *frozen) dir(dir string) *remembered {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if z.dirs[dir] == nil {
-		if rec, err := z.catalog.Load(z.rec.Protocol, z.rec.Name, z.rec.Ref, dir); err == nil {
+		if rec, err := z.catalog.Load(z.rec.Source, z.rec.Name, z.rec.Ref, dir); err == nil {
 			z.take(rec)
 		}
 	}
@@ -94,7 +94,7 @@ func (z *frozen) model(ctx context.Context) (providers.Model, error) {
 		return nil, err
 	}
 	if r := z.rec.Origin.Revision; r != "" && m.Origin().Revision != r {
-		return nil, &providers.Error{Op: "resolve", Protocol: z.rec.Protocol, Name: z.rec.Name, Err: providers.ErrStale}
+		return nil, &providers.Error{Op: "resolve", Protocol: z.rec.Origin.Protocol, Name: z.rec.Name, Err: providers.ErrStale}
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()

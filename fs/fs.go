@@ -24,6 +24,15 @@ type Protocol struct {
 	Provider providers.Provider
 }
 
+// source names the instance and the place it asks: what is remembered and cached
+// belongs to both.
+func (p *Protocol) source() string {
+	if e, ok := providers.As[providers.Endpointer](p.Provider); ok {
+		return p.Name + " " + e.Endpoint()
+	}
+	return p.Name
+}
+
 // Options set up an FS. Protocols, Cache and Catalog are required.
 type Options struct {
 	Protocols []Protocol
@@ -183,8 +192,8 @@ func (f *FS) resolve(ctx context.Context, p *Protocol, k modelKey) (*model, erro
 	if m := f.remembered(p, k, true); m != nil {
 		return f.keep(k, m), nil
 	}
-	if k.ref == "" && len(f.opts.Catalog.Known(k.protocol, k.name)) > 0 {
-		if _, err := f.opts.Catalog.Load(k.protocol, k.name, "", ""); err != nil {
+	if k.ref == "" && len(f.opts.Catalog.Known(p.source(), k.name)) > 0 {
+		if _, err := f.opts.Catalog.Load(p.source(), k.name, "", ""); err != nil {
 			return nil, f.begins(k) // models below it were resolved before
 		}
 	}
@@ -247,12 +256,12 @@ func (f *FS) keep(k modelKey, m *model) *model {
 }
 
 // drop forgets a model that is gone at its source.
-func (f *FS) drop(k modelKey, err error) {
+func (f *FS) drop(p *Protocol, k modelKey, err error) {
 	f.mu.Lock()
 	delete(f.models, k)
 	f.absent[k] = absence{err, f.now().Add(f.absenceTTL())}
 	f.mu.Unlock()
-	if err := f.opts.Catalog.Remove(k.protocol, k.name, k.ref); err != nil {
+	if err := f.opts.Catalog.Remove(p.source(), k.name, k.ref); err != nil {
 		f.log.Warn("catalog", "error", err)
 	}
 }
@@ -260,7 +269,7 @@ func (f *FS) drop(k modelKey, err error) {
 // remembered makes a model of what the catalog knows: only what needs no question
 // if immutable is set, anything otherwise.
 func (f *FS) remembered(p *Protocol, k modelKey, immutable bool) *model {
-	rec, err := f.opts.Catalog.Load(k.protocol, k.name, k.ref, "")
+	rec, err := f.opts.Catalog.Load(p.source(), k.name, k.ref, "")
 	if err != nil || immutable && !rec.Origin.Immutable {
 		return nil
 	}

@@ -122,7 +122,7 @@ func (m *model) move(ctx context.Context, old *snapshot) (*snapshot, error) {
 	pm, err := m.p.Provider.Resolve(ctx, m.key.name, m.key.ref)
 	if err != nil {
 		if errors.Is(err, iofs.ErrNotExist) || errors.Is(err, providers.ErrPartial) {
-			m.f.drop(m.key, iofs.ErrNotExist)
+			m.f.drop(m.p, m.key, iofs.ErrNotExist)
 			return nil, iofs.ErrNotExist
 		}
 		return old, err

@@ -514,6 +514,33 @@ func TestLiveSourceDown(t *testing.T) {
 	r.want("b/d/g", "not read")
 }
 
+// at is a provider that asks a certain place.
+type at struct {
+	providers.Provider
+	place string
+}
+
+func (a at) Endpoint() string { return a.place }
+
+// TestAnotherEndpointIsAnotherSource changes the configuration under a cache: what
+// was learned from one place must not be served as another's.
+func TestAnotherEndpointIsAnotherSource(t *testing.T) {
+	src := providertest.NewMemory(providertest.MemoryOptions{Protocol: "mem", NoDigests: true})
+	src.Publish("m", "", files("f", "one"))
+	r := mounted(t, src, func(o *fs.Options) {
+		o.Protocols = []fs.Protocol{{Name: "mem", Provider: at{src, "https://one"}}}
+	})
+	r.want("m/f", "one")
+	r.sealed("m/f")
+	r.opts.Protocols = []fs.Protocol{{Name: "mem", Provider: at{src, "https://two"}}}
+	src.Fail(fmt.Errorf("refused: %w", providers.ErrUnavailable))
+	r.restart()
+	r.wantErr("m/f", syscall.EIO)
+	r.opts.Protocols = []fs.Protocol{{Name: "mem", Provider: at{src, "https://one"}}}
+	r.restart()
+	r.want("m/f", "one")
+}
+
 func TestSourceDownAndOnErrorFail(t *testing.T) {
 	src := newSource()
 	src.Publish("m", "", files("f", "cached"))

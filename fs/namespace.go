@@ -100,7 +100,7 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 			names[providers.EscapeElement(el)] = true
 		}
 	}
-	for _, h := range f.opts.Catalog.Known(n.p.Name, n.prefix) {
+	for _, h := range f.opts.Catalog.Known(n.p.source(), n.prefix) {
 		n.add(names, h.Name, h.Ref)
 	}
 	f.mu.Lock()

@@ -54,7 +54,7 @@ func (m *model) saveAll(ctx context.Context) {
 
 func (s *snapshot) header(dir string) catalog.Header {
 	k := s.owner.key
-	return catalog.Header{Protocol: k.protocol, Name: k.name, Ref: k.ref, Dir: dir, Origin: s.origin, Resolved: s.owner.f.now()}
+	return catalog.Header{Source: s.owner.p.source(), Name: k.name, Ref: k.ref, Dir: dir, Origin: s.origin, Resolved: s.owner.f.now()}
 }
 
 // wholeRecord collects all listings of a model that can be walked at no cost.
@@ -112,7 +112,7 @@ func (s *snapshot) dirRecord(dir string, alone []providers.Entry) catalog.Record
 			return rec
 		}
 	}
-	if old, err := s.owner.f.opts.Catalog.Load(rec.Protocol, rec.Name, rec.Ref, dir); err == nil {
+	if old, err := s.owner.f.opts.Catalog.Load(rec.Source, rec.Name, rec.Ref, dir); err == nil {
 		rec.Dirs, rec.Entries = old.Dirs, old.Entries
 	}
 	at := map[string]int{}

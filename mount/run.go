@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"modelfs/blockcache"
 	"modelfs/catalog"
@@ -164,12 +165,21 @@ func Registry(cfg *config.Config, point string, o Options) (*providers.Registry,
 	return reg, err
 }
 
+// closeTime is how long a daemon may take to let go of its cache after unmounting.
+const closeTime = 2 * time.Second
+
 func openCache(cfg *config.Config, log *slog.Logger) (*blockcache.Cache, error) {
 	o := blockcache.Options{Dir: cfg.Cache.Dir, MaxSize: int64(cfg.Cache.MaxSize.Bytes), MinFree: cfg.Cache.MinFree.Of, Log: log}
 	if cfg.Cache.MaxSize.Percent != 0 {
 		o.MaxShare = cfg.Cache.MaxSize.Percent / 100
 	}
-	return blockcache.Open(o)
+	// A mount that was unmounted a moment ago may still be writing its index.
+	for end := time.Now().Add(closeTime); ; time.Sleep(50 * time.Millisecond) {
+		c, err := blockcache.Open(o)
+		if !errors.Is(err, blockcache.ErrInUse) || time.Now().After(end) {
+			return c, err
+		}
+	}
 }
 
 func fsOptions(cfg *config.Config, reg *providers.Registry, cache *blockcache.Cache, known *catalog.Catalog, canPass func(int) bool, log *slog.Logger) fs.Options {

@@ -13,7 +13,7 @@
 // implement [Provider] and [Model], add one line to providers/all, and run the
 // suite in providers/providertest over it. What a source can do better than the
 // plain contract it offers through the optional interfaces of this package:
-// [Stater], [Walker], [Opener], [Lister], [Digester].
+// [Stater], [Walker], [Opener], [Lister], [Digester], [Endpointer].
 //
 // # Terms
 //
@@ -195,6 +195,13 @@ type Lister interface {
 	List(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
 
+// An Endpointer tells which place it asks. What was learned under a protocol name
+// from one place is not believed of another, if the configuration changes.
+type Endpointer interface {
+	// Endpoint names the place, without secrets: a base URL, or all of them.
+	Endpoint() string
+}
+
 // A Type is a kind of provider, as the configuration's type: key names it.
 type Type struct {
 	// Name is the type, and the protocol of its default instance.
@@ -202,7 +209,8 @@ type Type struct {
 	// Aliases are further protocol names of the default instance.
 	Aliases []string
 	// Config returns a pointer to a new Config struct with its defaults. Its
-	// fields carry yaml tags; it may have a method Check() error.
+	// fields carry yaml tags; inline structs, UnmarshalYAML(func(any) error) and
+	// encoding.TextUnmarshaler are honoured, and it may have a method Check() error.
 	Config func() any
 	// New makes an instance from what Config returned. It must not use the
 	// network: a source that is down at mount time is only down.

@@ -39,9 +39,21 @@ type Provider struct {
 }
 
 var (
-	_ providers.Provider = (*Provider)(nil)
-	_ providers.Lister   = (*Provider)(nil)
+	_ providers.Provider   = (*Provider)(nil)
+	_ providers.Lister     = (*Provider)(nil)
+	_ providers.Endpointer = (*Provider)(nil)
 )
+
+// Endpoint names the server, and what the configured aliases stand for.
+func (p *Provider) Endpoint() string {
+	at := cmp.Or(p.cfg.Endpoint, p.env.Getenv("AWS_ENDPOINT_URL_S3"), p.env.Getenv("AWS_ENDPOINT_URL"), "aws")
+	for _, b := range p.cfg.Buckets {
+		if b.alias() != b.Bucket || b.Prefix != "" || b.Endpoint != "" {
+			at += fmt.Sprintf(" %q=%q/%q@%q", b.alias(), b.Bucket, b.Prefix, b.Endpoint)
+		}
+	}
+	return at
+}
 
 // New makes an instance. It reads ca_file and asks nobody.
 func New(env providers.Env, cfg Config) (*Provider, error) {

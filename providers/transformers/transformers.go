@@ -96,3 +96,6 @@ func (p *Provider) fail(op, name, path string, err error) error {
 func (p *Provider) source(r repo) string {
 	return strings.TrimSuffix(p.hub.endpoint.String(), "/") + "/" + r.String()
 }
+
+// Endpoint is the base URL of the Hub.
+func (p *Provider) Endpoint() string { return p.hub.endpoint.String() }
