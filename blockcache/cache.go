@@ -258,7 +258,7 @@ func (c *Cache) checkVersion() error {
 }
 
 // Close waits for what is under way, writes what is known to the index and gives
-// the directory free. Readers must be closed before.
+// the directory free. A reader that is still open can only be closed after it.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -269,6 +269,10 @@ func (c *Cache) Close() error {
 	c.mu.Unlock()
 	c.cancel()
 	c.wg.Wait()
+	for _, o := range c.inUse() {
+		o.flush()
+		o.release()
+	}
 	return errors.Join(c.index.close(), c.lock.Close())
 }
 

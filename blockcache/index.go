@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
@@ -24,7 +25,19 @@ const formatVersion = 1
 // index is the Badger database of the cache: object records under 'o' + id,
 // group records under 'b' + id + big-endian group number.
 type index struct {
-	db *badger.DB
+	mu     sync.RWMutex // held shared by every use of db, which must not be used closed
+	closed bool
+	db     *badger.DB
+}
+
+// use runs fn on the open database.
+func (x *index) use(fn func(db *badger.DB) error) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.closed {
+		return ErrClosed
+	}
+	return fn(x.db)
 }
 
 // openIndex opens the index in dir. One that Badger refuses, or of which it had
@@ -33,7 +46,7 @@ type index struct {
 func openIndex(dir string, log *slog.Logger) (*index, error) {
 	db, err := openBadger(dir, log)
 	if err == nil {
-		return &index{db}, nil
+		return &index{db: db}, nil
 	}
 	aside := dir + ".broken"
 	log.Warn("cache index is damaged; it is set aside and a new one begun", "error", err, "aside", aside)
@@ -46,7 +59,7 @@ func openIndex(dir string, log *slog.Logger) (*index, error) {
 	if db, err = openBadger(dir, log); err != nil {
 		return nil, fmt.Errorf("open cache index: %w", err)
 	}
-	return &index{db}, nil
+	return &index{db: db}, nil
 }
 
 func openBadger(dir string, log *slog.Logger) (db *badger.DB, err error) {
@@ -174,7 +187,7 @@ func groupKey(id ID, n uint32) []byte {
 // objects calls fn for every valid object record, and returns the keys of those
 // that are not.
 func (x *index) objects(fn func(record)) error {
-	return x.db.View(func(tx *badger.Txn) error {
+	return x.view(func(tx *badger.Txn) error {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = []byte{'o'}
 		it := tx.NewIterator(o)
@@ -192,7 +205,7 @@ func (x *index) objects(fn func(record)) error {
 
 // groups loads the group records of an object that belong to generation gen.
 func (x *index) groups(id ID, gen uint64, fn func(*group)) error {
-	return x.db.View(func(tx *badger.Txn) error {
+	return x.view(func(tx *badger.Txn) error {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = append([]byte{'b'}, id[:]...)
 		it := tx.NewIterator(o)
@@ -208,39 +221,50 @@ func (x *index) groups(id ID, gen uint64, fn func(*group)) error {
 	})
 }
 
+func (x *index) view(fn func(*badger.Txn) error) error {
+	return x.use(func(db *badger.DB) error { return db.View(fn) })
+}
+
+// batch writes what fn puts into one batch.
+func (x *index) batch(fn func(*badger.WriteBatch) error) error {
+	return x.use(func(db *badger.DB) error {
+		wb := db.NewWriteBatch()
+		defer wb.Cancel()
+		if err := fn(wb); err != nil {
+			return err
+		}
+		return wb.Flush()
+	})
+}
+
 // write puts an object record and groups.
 func (x *index) write(r *record, groups []*group) error {
-	wb := x.db.NewWriteBatch()
-	defer wb.Cancel()
-	for _, g := range groups {
-		if err := wb.Set(groupKey(g.ID, g.Index), g.marshal()); err != nil {
-			return err
+	return x.batch(func(wb *badger.WriteBatch) error {
+		for _, g := range groups {
+			if err := wb.Set(groupKey(g.ID, g.Index), g.marshal()); err != nil {
+				return err
+			}
 		}
-	}
-	if r != nil {
-		if err := wb.Set(objectKey(r.ID), r.marshal()); err != nil {
-			return err
-		}
-	}
-	return wb.Flush()
+		return wb.Set(objectKey(r.ID), r.marshal())
+	})
 }
 
 // remove forgets an object of this many blocks.
 func (x *index) remove(id ID, blocks int64) error {
-	wb := x.db.NewWriteBatch()
-	defer wb.Cancel()
-	if err := wb.Delete(objectKey(id)); err != nil {
-		return err
-	}
-	for n := int64(0); n*groupBlocks < blocks; n++ {
-		if err := wb.Delete(groupKey(id, uint32(n))); err != nil {
-			return err
+	return x.batch(func(wb *badger.WriteBatch) error {
+		for n := int64(0); n*groupBlocks < blocks; n++ {
+			if err := wb.Delete(groupKey(id, uint32(n))); err != nil {
+				return err
+			}
 		}
-	}
-	return wb.Flush()
+		return wb.Delete(objectKey(id))
+	})
 }
 
 func (x *index) close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.closed = true
 	if err := x.db.Close(); err != nil && !errors.Is(err, badger.ErrDBClosed) {
 		return fmt.Errorf("close cache index: %w", err)
 	}

@@ -1,6 +1,7 @@
 package blockcache
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -22,6 +23,9 @@ const (
 
 // trouble notes a failure of the disk.
 func (d *disk) trouble(c *Cache, err error) {
+	if errors.Is(err, ErrClosed) {
+		return
+	}
 	c.stats.diskErrors.Add(1)
 	d.mu.Lock()
 	defer d.mu.Unlock()
