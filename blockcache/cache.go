@@ -37,8 +37,9 @@ type Options struct {
 	MaxShare float64
 	// MinFree is the space to leave free on the disk, in bytes, given its size.
 	MinFree func(total int64) int64
-	// Buffers is how many blocks may be in memory at once; 96 if 0.
-	Buffers int
+	// Fetches is how many blocks may be on their way into memory at once, and
+	// Recent how many stay there for readers who follow; 64 and 112 if 0.
+	Fetches, Recent int
 	// Streams is how many extents one source may be asked for at once; 32 if 0.
 	Streams int
 	// Log receives what an operator should know.
@@ -56,8 +57,10 @@ type Cache struct {
 	index  *index
 	boot   [16]byte
 	pool   *pool
+	recent *recent
 	disk   disk
 	stats  counters
+	active atomic.Int64    // readers of objects that are not sealed
 	ctx    context.Context // ends with Close; bounds what the cache itself started
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -116,8 +119,11 @@ func Open(o Options) (*Cache, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Buffers == 0 {
-		o.Buffers = 96
+	if o.Fetches == 0 {
+		o.Fetches = 64
+	}
+	if o.Recent == 0 {
+		o.Recent = 112
 	}
 	if o.Streams == 0 {
 		o.Streams = 32
@@ -135,7 +141,7 @@ func Open(o Options) (*Cache, error) {
 	}
 	c := &Cache{
 		opts: o, log: o.Log, now: o.Now, lock: lock, boot: bootID(),
-		pool: newPool(o.Buffers), syncs: make(chan *object, 1024),
+		pool: newPool(o.Fetches, o.Fetches+o.Recent), recent: newRecent(o.Recent), syncs: make(chan *object, 1024),
 		slots: map[ID]*slot{}, idle: list.New(), gates: map[string]*gate{}, bad: map[ID]strike{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

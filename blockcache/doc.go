@@ -32,6 +32,14 @@
 //     reader that gives up does not take it along.
 //   - MaxSize and MinFree are kept at all times; objects in use are not evicted.
 //
+// # Memory and disk
+//
+// A block is received into memory, given to its waiters, written past the page cache
+// (direct I/O, where the file system has it) and kept in memory for a while for
+// readers who follow. Copying into the page cache costs more than a fast disk, and
+// would hold a model in memory twice. What is no longer in memory is answered from
+// the data file by splice. Both shares of memory are bounded by Options.
+//
 // # Terms
 //
 // A block is BlockSize aligned bytes (the last one may be short), the unit of

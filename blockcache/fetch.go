@@ -66,14 +66,11 @@ func (o *object) plan(first, last, ahead int64) (waits map[int64]*flight, extent
 			delete(o.failed, b)
 		}
 	}
-	if o.passing > 0 {
-		ahead = 0 // what cannot be stored is not worth fetching early
-	}
-	end := min(last+(ahead+BlockSize-1)/BlockSize, o.n-1)
+	end := o.reach(last, ahead)
 	var x *extent
 	for b := first; b <= end; b++ {
 		fl := o.flights[b]
-		missing := fl == nil && !o.have.has(b) && o.inRecent(b) == nil
+		missing := fl == nil && !o.have.has(b) && !o.c.recent.has(o, b)
 		if missing {
 			fl = &flight{done: make(chan struct{})}
 			o.flights[b] = fl
@@ -98,6 +95,19 @@ func (o *object) plan(first, last, ahead int64) (waits map[int64]*flight, extent
 		}
 	}
 	return waits, extents, nil
+}
+
+// reach returns the last block to fetch for a reader that is at block last and will
+// go on for ahead bytes. Extents end at multiples of their size, so that a window
+// that slides on asks for whole ones. Everybody's blocks ahead have to find room in
+// memory, and what cannot be stored is not worth fetching early. o.mu is held.
+func (o *object) reach(last, ahead int64) int64 {
+	if ahead <= 0 || o.passing > 0 {
+		return last
+	}
+	share := int64(o.c.opts.Recent) / max(1, o.c.active.Load())
+	blocks := min((ahead+BlockSize-1)/BlockSize, max(share, extentBlocks/2))
+	return min((last+blocks)/extentBlocks*extentBlocks+extentBlocks-1, o.n-1)
 }
 
 // launch starts the request of an extent. One that is only ahead is dropped when
@@ -253,8 +263,9 @@ func (o *object) publish(b int64, fl *flight, buf *buffer) {
 	o.mu.Unlock()
 }
 
-// settle ends a flight: its block is stored, or kept in memory for a little while.
+// settle ends a flight: its block is stored, or at least in memory for a while.
 func (o *object) settle(b int64, buf *buffer, sum uint32, stored bool) {
+	o.c.recent.put(o, b, buf)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.flights, b)
@@ -267,21 +278,6 @@ func (o *object) settle(b int64, buf *buffer, sum uint32, stored bool) {
 		return
 	}
 	o.passing++
-	buf.refs.Add(1)
-	o.recent = append(o.recent, &recent{b, buf})
-	if len(o.recent) > recentBlocks {
-		o.recent[0].buf.release()
-		o.recent = o.recent[1:]
-	}
-}
-
-func (o *object) inRecent(b int64) *recent {
-	for _, r := range o.recent {
-		if r.block == b {
-			return r
-		}
-	}
-	return nil
 }
 
 // fill fetches whatever is missing, in order, and waits until the object is sealed.

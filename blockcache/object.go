@@ -21,8 +21,9 @@ type object struct {
 	key  Key
 	n    int64 // blocks
 
-	part *os.File // data file while incomplete; nil if nothing can be stored
-	gen  uint64
+	part   *os.File // data file while incomplete; nil if nothing can be stored
+	direct *os.File // the same, past the page cache; nil if the file system cannot
+	gen    uint64
 
 	// writing orders writes to part with taking its stamp, so that a change of
 	// the file by anybody else can be told from ours.
@@ -40,7 +41,6 @@ type object struct {
 	dirty    map[uint32]bool // groups not yet in the index
 	flights  map[int64]*flight
 	failed   map[int64]failure
-	recent   []*recent // blocks that could not be stored
 	broken   error     // once set, every read fails with it
 	passing  int       // blocks served without being stored
 	src      Source    // the newest user's
@@ -48,6 +48,8 @@ type object struct {
 	sum      string    // what hash has to come to
 	next     int64
 	checking bool
+	again    bool // the check has to begin again
+	losses   int  // blocks that the disk did not give back
 }
 
 // flight is one block on its way.
@@ -64,15 +66,7 @@ type failure struct {
 	until time.Time
 }
 
-type recent struct {
-	block int64
-	buf   *buffer
-}
-
-const (
-	failureMemory = time.Second
-	recentBlocks  = 4
-)
+const failureMemory = time.Second
 
 // acquire takes one use of the object named by key, loading it if need be.
 func (c *Cache) acquire(key Key, src Source) (*object, error) {
@@ -192,8 +186,7 @@ func (o *object) openPart(rec record) {
 		if err == nil {
 			st, err := stat(f)
 			if err == nil && st.Size == o.key.Size && ours(f) {
-				o.part = f
-				o.ctime.Store(st.Ctime)
+				o.use(f, st)
 				o.account(o.bytes())
 				return
 			}
@@ -215,10 +208,27 @@ func (o *object) openPart(rec record) {
 	o.c.mu.Lock()
 	o.slot.rec.Gen, o.slot.rec.LastUsed = rec.Gen, rec.LastUsed
 	o.c.mu.Unlock()
-	o.part = f
-	if st, err := stat(f); err == nil {
-		o.ctime.Store(st.Ctime)
+	st, err := stat(f)
+	if err != nil {
+		o.c.disk.trouble(o.c, err)
 	}
+	o.use(f, st)
+}
+
+// use takes f as the data file, and opens it once more for direct I/O if there is
+// more than one block to write.
+func (o *object) use(f *os.File, st stamp) {
+	o.part = f
+	o.ctime.Store(st.Ctime)
+	if o.n == 1 {
+		return
+	}
+	d, err := os.OpenFile(f.Name(), os.O_RDWR|syscall.O_DIRECT|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		o.c.log.Debug("no direct I/O for the cache", "error", err)
+		return
+	}
+	o.direct = d
 }
 
 func createPart(name string, size int64) (*os.File, error) {
@@ -302,15 +312,12 @@ func (o *object) release() {
 
 func (o *object) shutdown() {
 	o.flush()
-	for _, f := range []*os.File{o.part, o.file.Load()} {
+	for _, f := range []*os.File{o.part, o.direct, o.file.Load()} {
 		if f != nil {
 			o.c.closeFile(f)
 		}
 	}
-	for _, r := range o.recent {
-		r.buf.release()
-	}
-	o.recent = nil
+	o.c.recent.drop(o)
 }
 
 func (c *Cache) closeFile(f *os.File) {

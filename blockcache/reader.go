@@ -25,9 +25,10 @@ type Source struct {
 // Reader is one use of an object. Its methods may be called concurrently; Close
 // comes after all of them have returned.
 type Reader struct {
-	o      *object
-	src    Source
-	closed atomic.Bool
+	o       *object
+	src     Source
+	filling bool // it was not sealed when it was opened
+	closed  atomic.Bool
 }
 
 // Reader opens the object that key names. Nothing is fetched yet.
@@ -42,13 +43,20 @@ func (c *Cache) Reader(key Key, src Source) (*Reader, error) {
 	o.mu.Lock()
 	o.src = src
 	o.mu.Unlock()
-	return &Reader{o: o, src: src}, nil
+	r := &Reader{o: o, src: src, filling: o.file.Load() == nil}
+	if r.filling {
+		c.active.Add(1)
+	}
+	return r, nil
 }
 
 // Close ends the use. What is being fetched for somebody is finished; what was
 // only fetched ahead and not begun is given up.
 func (r *Reader) Close() error {
 	if r.closed.CompareAndSwap(false, true) {
+		if r.filling {
+			r.o.c.active.Add(-1)
+		}
 		r.o.release()
 	}
 	return nil
@@ -121,7 +129,7 @@ func (r *Reader) read(ctx context.Context, off int64, n int, ahead int64) (*View
 	if err != nil {
 		return nil, err
 	}
-	if waits == nil && o.trusted(first, last) {
+	if waits == nil && !o.c.recent.has(o, first) && o.trusted(first, last) {
 		o.c.stats.file.Add(int64(n))
 		return &View{n: n, file: o.part, off: off}, nil
 	}
@@ -137,6 +145,9 @@ func (r *Reader) read(ctx context.Context, off int64, n int, ahead int64) (*View
 		}
 		lo, hi := max(off-b*BlockSize, 0), min(off+int64(n)-b*BlockSize, int64(len(buf.data)))
 		v.add(buf, buf.data[lo:hi])
+		if hi == int64(len(buf.data)) {
+			o.c.recent.finish(o, b)
+		}
 	}
 	o.c.stats.memory.Add(int64(n))
 	return v, nil

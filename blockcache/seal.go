@@ -26,9 +26,15 @@ func (o *object) advance() {
 }
 
 func (o *object) checkOn(ctx context.Context) {
-	p := make([]byte, BlockSize)
+	buf := o.c.pool.get(BlockSize)
+	defer buf.release()
+	p := buf.data
 	for ctx.Err() == nil {
 		o.mu.Lock()
+		if o.again {
+			o.again, o.next = false, 0
+			o.hash, o.sum = newHash(o.key.Digest, o.key.Size)
+		}
 		b := o.next
 		if b == o.n {
 			o.mu.Unlock()
@@ -42,17 +48,11 @@ func (o *object) checkOn(ctx context.Context) {
 			o.mu.Unlock()
 			return
 		}
-		want, skip := o.crc[b], o.hash == nil && o.verified.has(b)
+		want, stored := o.crc[b], o.verified.has(b) && o.losses == 0
+		skip := stored && o.hash == nil
 		o.mu.Unlock()
-		if !skip {
-			data := p[:blockLen(o.key.Size, b)]
-			if err := o.check(b, data, want); err != nil {
-				o.lose(b, err)
-				continue
-			}
-			if o.hash != nil {
-				o.hash.Write(data)
-			}
+		if !skip && !o.checkBlock(b, p[:blockLen(o.key.Size, b)], want, stored) {
+			continue
 		}
 		o.mu.Lock()
 		o.next++
@@ -61,6 +61,47 @@ func (o *object) checkOn(ctx context.Context) {
 	o.mu.Lock()
 	o.checking = false
 	o.mu.Unlock()
+}
+
+// checkBlock takes a block into the digest: from memory if it is there still and
+// known to be stored, else from the data file, where its checksum is compared. It is
+// false if the block is lost.
+func (o *object) checkBlock(b int64, p []byte, want uint32, stored bool) bool {
+	var buf *buffer
+	if stored {
+		buf = o.c.recent.get(o, b, false)
+	}
+	if buf != nil {
+		defer buf.release()
+		p = buf.data
+	} else if err := o.check(b, p, want); err != nil {
+		o.lose(b, err)
+		o.replace(b)
+		return false
+	}
+	if o.hash != nil {
+		o.hash.Write(p)
+	}
+	return true
+}
+
+// maxLosses is how many blocks of an object in use are fetched again unasked.
+const maxLosses = 64
+
+// replace fetches a lost block for nobody: whoever read it has its bytes already
+// and may never ask again, and the object shall be complete all the same.
+func (o *object) replace(b int64) {
+	o.mu.Lock()
+	src, losses := o.src, o.losses
+	o.mu.Unlock()
+	if losses > maxLosses {
+		return // a disk that loses what it is given is not worth more requests
+	}
+	waits, err := o.want(b, b, 0, src)
+	if err != nil {
+		o.c.log.Debug("a lost block is not fetched again now", "object", o.slot.rec.ID, "block", b, "error", err)
+	}
+	o.leave(waits[b])
 }
 
 // complete ends the check of an object all of whose blocks were passed. It
@@ -77,10 +118,6 @@ func (o *object) complete(ctx context.Context) bool {
 		return true
 	}
 	if o.touched() { // while it was being checked
-		o.mu.Lock()
-		o.next = 0
-		o.hash, o.sum = newHash(o.key.Digest, o.key.Size)
-		o.mu.Unlock()
 		return false
 	}
 	if err := o.seal(); err != nil {

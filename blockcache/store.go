@@ -73,13 +73,49 @@ func (o *object) write(b int64, p []byte) error {
 	defer o.writers.Add(-1)
 	o.writing.Lock()
 	defer o.writing.Unlock()
-	if _, err := o.part.WriteAt(p, b*BlockSize); err != nil {
+	st, err := stat(o.part)
+	if err != nil {
 		return err
 	}
-	st, err := stat(o.part)
-	if err == nil {
+	if st.Ctime != o.ctime.Load() {
+		o.distrust(st)
+	}
+	if err := o.put(p, b*BlockSize); err != nil {
+		return err
+	}
+	if st, err = stat(o.part); err == nil {
 		o.ctime.Store(st.Ctime)
 	}
+	return err
+}
+
+// distrust has every block in the data file checked again, as somebody else has
+// changed the file.
+func (o *object) distrust(st stamp) {
+	o.c.log.Warn("a cache file was changed from outside; its blocks are checked again", "object", o.slot.rec.ID)
+	o.mu.Lock()
+	clear(o.verified)
+	o.again = true
+	o.mu.Unlock()
+	o.ctime.Store(st.Ctime)
+}
+
+// directUnit is the alignment that direct I/O asks for on any disk.
+const directUnit = 4096
+
+// put writes past the page cache what can be written so: one model must not fill
+// memory twice, and copying into the page cache is slower than many a disk.
+func (o *object) put(p []byte, off int64) error {
+	if n := len(p) / directUnit * directUnit; o.direct != nil && n > 0 {
+		if _, err := o.direct.WriteAt(p[:n], off); err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := o.part.WriteAt(p, off)
 	return err
 }
 
@@ -87,14 +123,12 @@ func (o *object) write(b int64, p []byte) error {
 // data file: this process checked them, and nobody else has touched the file since.
 func (o *object) trusted(first, last int64) bool {
 	o.mu.Lock()
-	for b := first; b <= last; b++ {
-		if !o.have.has(b) || !o.verified.has(b) {
-			o.mu.Unlock()
-			return false
-		}
+	ok := o.losses == 0 // else every read is compared
+	for b := first; b <= last && ok; b++ {
+		ok = o.have.has(b) && o.verified.has(b)
 	}
 	o.mu.Unlock()
-	return !o.touched()
+	return ok && !o.touched()
 }
 
 // touched reports whether the data file was changed by somebody else, and if so
@@ -107,25 +141,17 @@ func (o *object) touched() bool {
 	if err == nil && (st.Ctime == before || o.writers.Load() > 0 || o.ctime.Load() != before) {
 		return false
 	}
-	o.c.log.Warn("a cache file was changed from outside; its blocks are checked again", "object", o.slot.rec.ID)
-	o.mu.Lock()
-	clear(o.verified)
-	o.mu.Unlock()
-	if err == nil {
-		o.ctime.Store(st.Ctime)
-	}
+	o.distrust(st)
 	return true
 }
 
 // loadBlock reads a stored block and checks it; a block that is not what was
 // written is forgotten.
 func (o *object) loadBlock(b int64) (*buffer, error) {
-	o.mu.Lock()
-	if r := o.inRecent(b); r != nil {
-		r.buf.refs.Add(1)
-		o.mu.Unlock()
-		return r.buf, nil
+	if buf := o.c.recent.get(o, b, false); buf != nil {
+		return buf, nil
 	}
+	o.mu.Lock()
 	if !o.have.has(b) {
 		o.mu.Unlock()
 		return nil, errLost
@@ -161,10 +187,12 @@ func (o *object) lose(b int64, why error) {
 	o.c.log.Warn("a cached block is damaged; it is fetched again", "object", o.slot.rec.ID, "block", b, "error", why)
 	o.mu.Lock()
 	lost := o.have.has(b)
+	o.losses++
 	o.have.unset(b)
 	o.verified.unset(b)
 	o.dirty[uint32(b/groupBlocks)] = true
 	o.mu.Unlock()
+	o.c.recent.forget(o, b)
 	if lost {
 		o.c.unreserve(o.slot, int64(blockLen(o.key.Size, b)))
 	}
