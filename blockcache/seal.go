@@ -180,8 +180,9 @@ func (o *object) seal() error {
 	taken := rec.ID != old.ID && c.slots[rec.ID] != nil
 	c.mu.Unlock()
 	if taken { // another source completed it first; ours goes with its last reader
+		err := o.adopt(c.path(rec.ID, true))
 		close(o.sealed)
-		return o.adopt(c.path(rec.ID, true))
+		return err
 	}
 	f, st, err := o.close(c.path(old.ID, false), c.path(rec.ID, true))
 	if err != nil {
