@@ -7,6 +7,8 @@ export PATH := $(TOOLS):$(PATH):$(GOPATH)/bin
 
 # One version of each tool, so that two machines find the same things.
 GOLANGCI_LINT_VERSION := v2.15.0
+# The official clients that tests compare with.
+PYTHON_PACKAGES := huggingface_hub==2.4.0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
@@ -31,7 +33,9 @@ run: ## build, mount ./models, show what to try; Ctrl-C unmounts
 
 test: ## run every test with the race detector, after installing what they need
 	@.ci/need fusermount3=fuse3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git
-	MODELFS_REQUIRE_ALL=1 $(GO) test -race $(TESTFLAGS) ./...
+	@mkdir -p .cache && echo '*' >.cache/.gitignore
+	MODELFS_REQUIRE_ALL=1 MODELFS_PYTHON="$$(.ci/python $(CURDIR)/.cache/python $(PYTHON_PACKAGES))" \
+		$(GO) test -race $(TESTFLAGS) ./... ./testdata/hub/...
 
 check: build format vet lint readme test ## everything that has to hold before a commit
 
@@ -40,11 +44,11 @@ format:
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
 
 vet:
-	$(GO) vet ./...
+	$(GO) vet ./... ./testdata/hub/...
 
 # Style, import rules and package docs: see .golangci.yml.
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
-	$< run ./...
+	$< run ./... ./testdata/hub/...
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	@.ci/tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(GOLANGCI_LINT_VERSION) $@

@@ -201,10 +201,11 @@ func (n *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		h.close()
 		return nil, 0, syscall.ESTALE
 	}
+	// Nothing was written: closing needs no word with us.
 	if h.pass {
-		return h, 0, 0
+		return h, fuse.FOPEN_NOFLUSH, 0
 	}
-	return h, fuse.FOPEN_KEEP_CACHE, 0
+	return h, fuse.FOPEN_NOFLUSH | fuse.FOPEN_KEEP_CACHE, 0
 }
 
 // same finds this content at its path in a snapshot; ErrChanged if another one is
