@@ -602,6 +602,34 @@ func TestPassthroughOnceSealed(t *testing.T) {
 	}
 }
 
+func TestPagesAreKept(t *testing.T) {
+	src := newSource()
+	src.Publish("m", "", files("f", random(64<<20, 12), "other", "1"))
+	r := mounted(t, src, nil)
+	part := func() {
+		f, err := os.Open(r.path("m/f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.ReadAt(make([]byte, 100_000), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	part()
+	time.Sleep(200 * time.Millisecond) // the kernel's own readahead
+	before := r.c.Stats()
+	for range 3 {
+		part()
+		r.settle()
+	}
+	src.Publish("m", "", files("f", random(64<<20, 12), "other", "2")) // another revision
+	part()
+	if after := r.c.Stats(); after.BytesFromMemory != before.BytesFromMemory || after.BytesFromDataFile != before.BytesFromDataFile {
+		t.Errorf("pages that the kernel had were read again: %+v, before %+v", after, before)
+	}
+}
+
 func TestMmap(t *testing.T) {
 	big := random(6<<20+123, 5)
 	src := newSource()

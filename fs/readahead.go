@@ -10,7 +10,7 @@ import "sync"
 const (
 	streams     = 16
 	nearBehind  = 4 << 20  // a late request of the same stream
-	nearAhead   = 8 << 20  // a request that overtook others
+	nearAhead   = 2 << 20  // a request that overtook others
 	firstWindow = 4 << 20  // after the first read at the start of a file
 	maxWindow   = 96 << 20 // keeps every place at a source busy with 8 MiB extents
 )
