@@ -211,6 +211,10 @@ func (p *Provider) wrap(ctx context.Context, op, name, path string, hide bool, e
 	}
 	remedy, kind := classify(ctx, err)
 	if hide && errors.Is(kind, iofs.ErrPermission) {
+		p.hides.Do(func() {
+			p.env.Log.Warn("a bucket that was asked for is shown as absent: there are no credentials to read it with",
+				"name", name, "remedy", remedy, "error", kind)
+		})
 		kind = quote(iofs.ErrNotExist, kind)
 	}
 	return &providers.Error{Op: op, Protocol: p.env.Protocol, Name: name, Path: path, Remedy: remedy, Err: kind}

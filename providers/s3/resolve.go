@@ -31,6 +31,7 @@ type Provider struct {
 	maxEntries                    int
 	maxAnswer                     int64
 
+	hides   sync.Once // says once that something is hidden
 	mu      sync.Mutex
 	http    *http.Client       // nil until the first request
 	current *account           // nil until the first request, and when expired
