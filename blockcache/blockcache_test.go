@@ -393,6 +393,20 @@ func TestShortAndFailingFetches(t *testing.T) {
 	wantSealed(t, r, data)
 }
 
+func TestPanickingFetchFailsItsReaders(t *testing.T) {
+	data := content(3*BlockSize, 17)
+	s := &origin{name: "mem", data: data}
+	s.hook = func(int64, int64) (io.ReadCloser, error) { panic("boom") }
+	c := open(t, t.TempDir(), Options{})
+	r := use(t, c, Key{Source: "a", Size: int64(len(data))}, Source{Name: "mem", Fetch: s.source().Fetch})
+	if _, err := get(r, 0, len(data), 0); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("got %v, want the panic as an error", err)
+	}
+	s.set(func() { s.hook = nil })
+	time.Sleep(failureMemory)
+	wantRange(t, r, data, 0, len(data))
+}
+
 func TestReaderThatGivesUpLosesNothing(t *testing.T) {
 	data := content(BlockSize, 14)
 	s := &origin{name: "mem", data: data}

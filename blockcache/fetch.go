@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 )
 
 // extentBlocks is how many blocks one request asks for at most.
@@ -134,14 +135,21 @@ func (o *object) launch(x *extent, g *gate, src Source) {
 			o.fail(x.first, x.flights, ErrClosed)
 			return
 		}
-		done, err := o.stream(ctx, x, src)
-		if err != nil {
-			if ctx.Err() != nil {
+		done, err := 0, error(nil)
+		defer func() {
+			if p := recover(); p != nil { // its waiters must not wait for ever
+				err = fmt.Errorf("panic: %v", p)
+				o.c.log.Error("a fetch panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+			if ctx.Err() != nil && err != nil {
 				err = ErrClosed
 			}
-			o.fail(x.first+int64(done), x.flights[done:], err)
-		}
-		o.advance()
+			if err != nil {
+				o.fail(x.first+int64(done), x.flights[done:], err)
+			}
+			o.advance()
+		}()
+		err = o.stream(ctx, x, src, &done)
 	})
 }
 
@@ -169,30 +177,33 @@ func (o *object) fail(first int64, flights []*flight, err error) {
 			o.failed[b] = failure{err, until}
 		}
 		delete(o.flights, b)
-		fl.err = err
-		close(fl.done)
+		if fl.buf == nil { // not given to its waiters yet
+			fl.err = err
+			close(fl.done)
+		}
 	}
 }
 
-// stream fetches an extent and lands its blocks one by one; it returns how many.
-func (o *object) stream(ctx context.Context, x *extent, src Source) (done int, err error) {
+// stream fetches an extent and lands its blocks one by one, counting them in done.
+func (o *object) stream(ctx context.Context, x *extent, src Source, done *int) error {
 	off := x.first * BlockSize
 	end := min((x.first+int64(len(x.flights)))*BlockSize, o.key.Size)
 	body, err := src.Fetch(ctx, off, end-off)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() {
-		if cerr := body.Close(); cerr != nil && err == nil {
-			o.c.log.Debug("close body", "error", cerr)
+		if err := body.Close(); err != nil {
+			o.c.log.Debug("close body", "error", err)
 		}
 	}()
 	for i, fl := range x.flights {
 		if err := o.receive(ctx, x.first+int64(i), fl, body, src); err != nil {
-			return i, err
+			return err
 		}
+		*done++
 	}
-	return len(x.flights), nil
+	return nil
 }
 
 // receive reads one block from body, checks it, answers its waiters and stores it.

@@ -3,8 +3,10 @@ package fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	iofs "io/fs"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 	"weak"
@@ -132,6 +134,11 @@ func (f *FS) start(fn func(context.Context)) {
 	f.wg.Add(1)
 	go func() {
 		defer f.wg.Done()
+		defer func() {
+			if p := recover(); p != nil { // one model's trouble must not end the mount
+				f.log.Error("background work panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
 		fn(f.ctx)
 	}()
 }
@@ -139,7 +146,13 @@ func (f *FS) start(fn func(context.Context)) {
 // once runs fn at most once at a time for each key, not bound to whoever asked
 // first, and waits for its answer no longer than ctx lasts.
 func once[T any](ctx context.Context, f *FS, key string, fn func(context.Context) (T, error)) (T, error) {
-	ch := f.flight.DoChan(key, func() (any, error) {
+	ch := f.flight.DoChan(key, func() (v any, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v", p)
+				f.log.Error("a question panicked", "key", key, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
 		ctx, cancel := context.WithTimeout(f.ctx, f.opts.LookupTimeout)
 		defer cancel()
 		return fn(ctx)
