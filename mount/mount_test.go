@@ -189,3 +189,27 @@ func TestRunRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestAllowOtherNeedsTheSystemsLeave(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "fuse.conf")
+	for _, c := range []struct {
+		text  string
+		uid   int
+		other bool
+		ok    bool
+	}{
+		{"", 1000, true, false},
+		{"#user_allow_other\n", 1000, true, false},
+		{"mount_max = 10\nuser_allow_other\n", 1000, true, true},
+		{"", 1000, false, true},
+		{"", 0, true, true},
+	} {
+		if err := os.WriteFile(conf, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := mayAllowOther(ServeOptions{AllowOther: c.other}, conf, c.uid)
+		if (err == nil) != c.ok {
+			t.Errorf("%q, uid %d, allow_other %v: %v", c.text, c.uid, c.other, err)
+		}
+	}
+}

@@ -94,12 +94,15 @@ func Serve(point string, make func(canPass func(fd int) bool) *fs.FS, o ServeOpt
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := mayAllowOther(o, "/etc/fuse.conf", os.Geteuid()); err != nil {
+		return nil, err
+	}
 	raiseLimits(o.Log)
 	p := newPasser(o.Log)
 	f := make(p.canPass)
 	server, err := fusefs.Mount(point, f.Root(), options(o))
 	if err != nil {
-		return nil, fmt.Errorf("mount %s: %w%s", point, err, mountHint(err))
+		return nil, &mountError{point, err}
 	}
 	p.server.Store(server)
 	s := &Server{point: point, fuse: server, log: o.Log, passer: p}
@@ -107,15 +110,42 @@ func Serve(point string, make func(canPass func(fd int) bool) *fs.FS, o ServeOpt
 	return s, nil
 }
 
-func mountHint(err error) string {
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "; install the package fuse3, and see that /dev/fuse is there"
-	case errors.Is(err, os.ErrPermission):
-		return "; mounting needs root, or fusermount3 from the package fuse3 and access to /dev/fuse"
+// mayAllowOther says beforehand what fusermount would say badly: that the system
+// does not let users share a mount.
+func mayAllowOther(o ServeOptions, conf string, uid int) error {
+	if !o.AllowOther || uid == 0 {
+		return nil
 	}
-	return "; see that fuse3 is installed, /dev/fuse is there, and (for allow_other as a user) user_allow_other is in /etc/fuse.conf"
+	raw, err := os.ReadFile(conf)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil // fusermount, which may read it, decides
+	}
+	for line := range strings.Lines(string(raw)) {
+		if strings.TrimSpace(line) == "user_allow_other" {
+			return nil
+		}
+	}
+	return fmt.Errorf("access.allow_other: %s does not allow it to users; add the line user_allow_other there, or mount as root", conf)
 }
+
+// mountError is a mount that the system refused, and what to do about it.
+type mountError struct {
+	point string
+	err   error
+}
+
+func (e *mountError) Error() string {
+	hint := "see that the package fuse3 is installed and /dev/fuse is there"
+	switch {
+	case errors.Is(e.err, os.ErrNotExist):
+		hint = "install the package fuse3, and see that /dev/fuse is there"
+	case errors.Is(e.err, os.ErrPermission):
+		hint = "mounting needs root, or fusermount3 from the package fuse3 and access to /dev/fuse"
+	}
+	return fmt.Sprintf("mount %s: %s; %s", e.point, strings.TrimSpace(e.err.Error()), hint)
+}
+
+func (e *mountError) Unwrap() error { return e.err }
 
 func options(o ServeOptions) *fusefs.Options {
 	flags := uintptr(unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOATIME)
