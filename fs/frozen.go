@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"errors"
 	"io"
 	iofs "io/fs"
 	"iter"
@@ -143,28 +142,8 @@ func (z *frozen) Stat(ctx context.Context, p string) (providers.Entry, error) {
 	return providers.Stat(ctx, m, p)
 }
 
-// Check asks what the ref means now. A model that was remembered with a revision
-// is compared with it; else the file is asked about.
-func (z *frozen) Check(ctx context.Context, e providers.Entry) error {
-	if r := z.rec.Origin.Revision; r != "" {
-		m, err := z.provider.Resolve(ctx, z.rec.Name, z.rec.Ref)
-		switch {
-		case errors.Is(err, iofs.ErrNotExist) || err == nil && m.Origin().Revision != r:
-			return providers.ErrChanged
-		case err != nil:
-			return err
-		}
-		z.mu.Lock()
-		defer z.mu.Unlock()
-		z.live = m
-		return nil
-	}
-	m, err := z.model(ctx)
-	if err != nil {
-		return err
-	}
-	return m.Check(ctx, e)
-}
+// Check has the ref resolved anew: what is remembered is not kept current.
+func (z *frozen) Check(context.Context, providers.Entry) error { return providers.ErrChanged }
 
 func (z *frozen) ReadRange(ctx context.Context, e providers.Entry, off, n int64) (io.ReadCloser, error) {
 	m, err := z.model(ctx)

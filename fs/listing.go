@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"sync"
 	"time"
@@ -35,22 +36,22 @@ type listing struct {
 }
 
 // list begins to read a directory of a model.
-func (f *FS) list(m providers.Model, dir string) *listing {
+func (f *FS) list(readDir func(context.Context, string) iter.Seq2[providers.Entry, error], dir string) *listing {
 	ctx, cancel := context.WithCancel(f.ctx)
 	l := &listing{at: f.now(), cancel: cancel, index: map[string]int{}, more: make(chan struct{})}
 	f.start(func(context.Context) {
 		defer cancel()
-		l.read(ctx, m, dir)
+		l.read(ctx, dir, readDir(ctx, dir))
 	})
 	return l
 }
 
 // read takes in the provider's entries, waking readers once a batch.
-func (l *listing) read(ctx context.Context, m providers.Model, dir string) {
+func (l *listing) read(ctx context.Context, dir string, entries iter.Seq2[providers.Entry, error]) {
 	const batch = 256
 	pending := make([]providers.Entry, 0, batch)
 	last := time.Now()
-	for e, err := range m.ReadDir(ctx, dir) {
+	for e, err := range entries {
 		if err != nil {
 			l.take(dir, pending, true, err)
 			return

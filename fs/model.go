@@ -127,15 +127,17 @@ func (m *model) move(ctx context.Context, old *snapshot) (*snapshot, error) {
 		}
 		return old, err
 	}
-	if o := pm.Origin(); o.Revision == old.origin.Revision && o.Name == old.origin.Name {
+	if o := pm.Origin(); o.Revision == old.origin.Revision && o.Name == old.origin.Name && !old.frozen {
 		return old, nil
 	}
 	s := newSnapshot(m, pm)
 	m.mu.Lock()
 	m.snap = s
 	m.mu.Unlock()
-	m.f.log.Info("model moved", "protocol", m.key.protocol, "name", m.key.name, "ref", m.key.ref,
-		"from", old.origin.Revision, "to", s.origin.Revision)
+	if s.origin.Revision != old.origin.Revision {
+		m.f.log.Info("model moved", "protocol", m.key.protocol, "name", m.key.name, "ref", m.key.ref,
+			"from", old.origin.Revision, "to", s.origin.Revision)
+	}
 	return s, nil
 }
 

@@ -503,15 +503,75 @@ func TestLiveSourceDown(t *testing.T) {
 	r := mounted(t, src, nil)
 	r.want("b/d/f", "cached")
 	r.sealed("b/d/f")
-	r.restart()
-	src.Fail(fmt.Errorf("refused: %w", providers.ErrUnavailable))
-	r.want("b/d/f", "cached")
-	r.wantErr("b/d/g", syscall.EIO)
-	r.wantErr("b/e", syscall.EIO)
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			r.restart()
+		}
+		src.Fail(fmt.Errorf("refused: %w", providers.ErrUnavailable))
+		for range 3 {
+			r.settle()
+			r.want("b/d/f", "cached")
+		}
+		r.wantErr("b/d/g", syscall.EIO)
+		r.wantErr("b/e", syscall.EIO)
+		if got := r.xattr("b/d/f", "stale"); got != "true" {
+			t.Errorf("restarted=%v: stale is %q, want true", restarted, got)
+		}
+	}
 	src.Fail(nil)
-	r.settle()
+	src.Publish("b", "", files("d/f", "new", "d/g", "not read"))
 	time.Sleep(time.Second)
 	r.want("b/d/g", "not read")
+	r.want("b/d/f", "new")
+}
+
+// TestLiveListingDown lists a directory of a live source that does not answer.
+func TestLiveListingDown(t *testing.T) {
+	src := providertest.NewMemory(providertest.MemoryOptions{Protocol: "mem", NoRevisions: true, NoDigests: true})
+	src.Publish("b", "", files("d/f", "1", "d/g", "2"))
+	r := mounted(t, src, nil)
+	list := func(want string) {
+		t.Helper()
+		es, err := os.ReadDir(r.path("b/d"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range es {
+			names = append(names, e.Name())
+		}
+		if got := fmt.Sprint(names); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	list("[f g]")
+	time.Sleep(700 * time.Millisecond) // until it is remembered
+	src.Fail(fmt.Errorf("refused: %w", providers.ErrUnavailable))
+	r.settle()
+	list("[f g]")
+	r.restart()
+	list("[f g]")
+	src.Fail(nil)
+	src.Publish("b", "", files("d/f", "1"))
+	time.Sleep(time.Second)
+	list("[f]")
+}
+
+// TestTwoHandlesMeetAChange opens a changed live file by a path that the kernel still
+// believes, after somebody else has seen the change in a listing.
+func TestTwoHandlesMeetAChange(t *testing.T) {
+	src := providertest.NewMemory(providertest.MemoryOptions{Protocol: "mem", NoRevisions: true, NoDigests: true})
+	src.Publish("b", "", files("f", "old", "g", "x"))
+	r := mounted(t, src, func(o *fs.Options) { o.TTL = 300 * time.Millisecond })
+	r.want("b/f", "old")
+	src.Publish("b", "", files("f", "newer", "g", "x"))
+	time.Sleep(320 * time.Millisecond)
+	if _, err := os.ReadDir(r.path("b")); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		r.want("b/f", "newer")
+	}
 }
 
 // at is a provider that asks a certain place.
@@ -612,12 +672,15 @@ func TestPagesAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
+		// The kernel's own readahead would go on where it stopped.
+		if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_RANDOM); err != nil {
+			t.Fatal(err)
+		}
 		if _, err := f.ReadAt(make([]byte, 100_000), 0); err != nil {
 			t.Fatal(err)
 		}
 	}
 	part()
-	time.Sleep(200 * time.Millisecond) // the kernel's own readahead
 	before := r.c.Stats()
 	for range 3 {
 		part()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	iofs "io/fs"
+	"iter"
 	"path"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ type snapshot struct {
 	owner  *model
 	m      providers.Model
 	origin providers.Origin
+	frozen bool // m is what the catalog remembers
 
 	mu    sync.Mutex
 	dirs  map[string]*listing
@@ -33,11 +35,16 @@ type answer struct {
 const keepAnswers = 100_000
 
 func newSnapshot(owner *model, pm providers.Model) *snapshot {
-	return &snapshot{owner: owner, m: pm, origin: pm.Origin(), dirs: map[string]*listing{}, files: map[string]answer{}}
+	_, frozen := pm.(*frozen)
+	return &snapshot{
+		owner: owner, m: pm, origin: pm.Origin(), frozen: frozen,
+		dirs: map[string]*listing{}, files: map[string]answer{},
+	}
 }
 
 // live reports whether the source has no revisions, so that files change one by one.
-func (s *snapshot) live() bool { return s.origin.Revision == "" }
+// What is only remembered does not change.
+func (s *snapshot) live() bool { return s.origin.Revision == "" && !s.frozen }
 
 // listing returns the listing of a directory, beginning to read it if there is
 // none that is good still.
@@ -50,7 +57,7 @@ func (s *snapshot) listing(dir string) *listing {
 		return l
 	}
 	s.trim()
-	l := f.list(s.m, dir)
+	l := f.list(s.readDir, dir)
 	l.hold()
 	s.dirs[dir] = l
 	f.start(func(ctx context.Context) {
@@ -137,7 +144,7 @@ func (s *snapshot) lookup(ctx context.Context, p string) (providers.Entry, error
 
 func (s *snapshot) canStat() bool {
 	_, ok := providers.As[providers.Stater](s.m)
-	return ok && s.live()
+	return ok && (s.live() || s.frozen)
 }
 
 // errAskAlone says that a listing under way does not tell yet.
@@ -182,7 +189,7 @@ func (s *snapshot) stat(ctx context.Context, p string) (providers.Entry, error) 
 	return once(ctx, f, "stat\x00"+s.key()+"\x00"+p, func(ctx context.Context) (providers.Entry, error) {
 		e, err := providers.Stat(ctx, s.m, p)
 		if err != nil {
-			return e, err
+			return s.instead(p, err)
 		}
 		e.Path = p
 		if e.IsSymlink() && !providers.LinkInside(e.Path, e.Target) {
@@ -199,6 +206,59 @@ func (s *snapshot) sized(ctx context.Context, e providers.Entry, err error) (pro
 		return e, err
 	}
 	return s.stat(ctx, e.Path)
+}
+
+// instead returns what was last known of a path of a live model whose source does not
+// answer; err if nothing is known, or the source did answer.
+func (s *snapshot) instead(p string, err error) (providers.Entry, error) {
+	if !s.live() || final(err) || s.owner.answered(s, err) != nil {
+		return providers.Entry{}, err
+	}
+	s.mu.Lock()
+	a, ok := s.files[p]
+	s.mu.Unlock()
+	if ok {
+		return a.e, nil
+	}
+	for _, e := range s.remembered(dirOf(p)).entries {
+		if e.Path == p {
+			return e, nil
+		}
+	}
+	return providers.Entry{}, err
+}
+
+// remembered returns the last listing of a directory of a live model, however old.
+func (s *snapshot) remembered(dir string) *remembered {
+	f, k := s.owner.f, s.owner.key
+	rec, err := f.opts.Catalog.Load(s.owner.p.source(), k.name, k.ref, dir)
+	if err != nil {
+		return &remembered{}
+	}
+	return newFrozen(nil, f.opts.Catalog, rec).dir(dir)
+}
+
+// readDir lists a directory. Where the source does not answer, the last listing that
+// was complete stands in for it.
+func (s *snapshot) readDir(ctx context.Context, dir string) iter.Seq2[providers.Entry, error] {
+	return func(yield func(providers.Entry, error) bool) {
+		n := 0
+		for e, err := range s.m.ReadDir(ctx, dir) {
+			if err != nil && n == 0 && s.live() && !final(err) && ctx.Err() == nil && s.owner.answered(s, err) == nil {
+				if old := s.remembered(dir); old.complete {
+					for _, e := range old.entries {
+						if !yield(e, nil) {
+							return
+						}
+					}
+					return
+				}
+			}
+			if n++; !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func (s *snapshot) remember(e providers.Entry) {
@@ -222,7 +282,10 @@ func (s *snapshot) key() string {
 // check asks about one file of a live model, unless that was asked a moment ago.
 // ErrChanged makes what is known of it void.
 func (s *snapshot) check(ctx context.Context, e providers.Entry, force bool) error {
-	if !force && s.youngAnswer(e.Path) {
+	if known, ok := s.youngAnswer(e.Path); ok && !force {
+		if known.Identity() != e.Identity() {
+			return providers.ErrChanged // somebody else has met the new content
+		}
 		return nil
 	}
 	f := s.owner.f
@@ -242,14 +305,18 @@ func (s *snapshot) check(ctx context.Context, e providers.Entry, force bool) err
 	return err
 }
 
-func (s *snapshot) youngAnswer(p string) bool {
+// youngAnswer returns what the source said of a path less than the TTL ago.
+func (s *snapshot) youngAnswer(p string) (e providers.Entry, ok bool) {
+	ttl, now := s.owner.f.opts.TTL, s.owner.f.now()
 	s.mu.Lock()
-	at := s.files[p].at
-	if l := s.dirs[dirOf(p)]; l != nil && l.at.After(at) {
-		at = l.at
-	}
+	a, l := s.files[p], s.dirs[dirOf(p)]
 	s.mu.Unlock()
-	return s.owner.f.now().Sub(at) < s.owner.f.opts.TTL
+	if l != nil && l.at.After(a.at) && now.Sub(l.at) < ttl {
+		if e, ok, _, _ := l.find(path.Base(p)); ok {
+			return e, true
+		}
+	}
+	return a.e, now.Sub(a.at) < ttl
 }
 
 // forget drops what is known of a path, so that the next lookup asks.
