@@ -18,7 +18,7 @@ PREFIX    ?= /usr/local
 TESTFLAGS ?=
 FUZZTIME  ?= 30s
 
-.PHONY: help build run test check format vet lint readme acceptance bench fuzz install clean
+.PHONY: help build run test check format tidy vet lint readme acceptance bench fuzz install clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,11 +37,14 @@ test: ## run every test with the race detector, after installing what they need
 	MODELFS_REQUIRE_ALL=1 MODELFS_PYTHON="$$(.ci/python $(CURDIR)/.cache/python $(PYTHON_PACKAGES))" \
 		$(GO) test -race $(TESTFLAGS) ./... ./testdata/hub/...
 
-check: build format vet lint readme test ## everything that has to hold before a commit
+check: build format tidy vet lint readme test ## everything that has to hold before a commit
 
 format:
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	if [ -n "$$files" ]; then echo "not formatted, run gofmt -w:"; echo "$$files"; exit 1; fi
+
+tidy:
+	$(GO) mod tidy -diff
 
 vet:
 	$(GO) vet ./... ./testdata/hub/...
