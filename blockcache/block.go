@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash/crc32"
+	"log/slog"
 	"math/bits"
 	"strconv"
+	"strings"
 )
 
 // BlockSize is the unit of presence and of checksums, in bytes.
@@ -35,11 +37,17 @@ type Key struct {
 	Size int64
 }
 
+// label is the source for people.
+func (k Key) label() string { return strings.ReplaceAll(k.Source, "\x00", " ") }
+
 // ID is the name of an object in the cache. Nothing a source says becomes part
 // of a path but through this hash.
 type ID [sha256.Size]byte
 
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// LogValue has the log write what the data file is called.
+func (id ID) LogValue() slog.Value { return slog.StringValue(id.String()) }
 
 func hashID(parts ...string) ID {
 	h := sha256.New()

@@ -81,7 +81,7 @@ func open(t *testing.T, dir string, o Options) *Cache {
 
 func use(t *testing.T, c *Cache, k Key, s Source) *Reader {
 	t.Helper()
-	r, err := c.Reader(k, s)
+	r, err := c.Reader(context.Background(), k, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestSurvivesRestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := c.Reader(key, s.source())
+	r, err := c.Reader(context.Background(), key, s.source())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestMismatchIsFetchedOnceMoreThenReported(t *testing.T) {
 		}
 	}
 	asked := s.requests.Load()
-	if _, err := c.Reader(key, s.source()); !errors.Is(err, ErrCorrupt) {
+	if _, err := c.Reader(context.Background(), key, s.source()); !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("third use: %v, want ErrCorrupt", err)
 	}
 	if s.requests.Load() != asked {
@@ -491,7 +491,7 @@ func fillAndClose(t *testing.T, dir string, key Key, s *origin, data []byte, all
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := c.Reader(key, s.source())
+	r, err := c.Reader(context.Background(), key, s.source())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -529,7 +529,7 @@ func TestEvictionKeepsTheLimitAndWhatIsInUse(t *testing.T) {
 	for i := range uint64(6) {
 		data := content(blocks*BlockSize, 20+i)
 		s := &origin{name: "mem", data: data}
-		r, err := c.Reader(Key{Source: string(rune('a' + i)), Digest: sha(data), Size: int64(len(data))}, s.source())
+		r, err := c.Reader(context.Background(), Key{Source: string(rune('a' + i)), Digest: sha(data), Size: int64(len(data))}, s.source())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -746,7 +746,7 @@ func TestRandomOperations(t *testing.T) {
 			wg.Go(func() {
 				for range 60 {
 					f := files[rnd.IntN(len(files))]
-					r, err := c.Reader(f.key, f.s.source())
+					r, err := c.Reader(context.Background(), f.key, f.s.source())
 					if err != nil {
 						t.Error(err)
 						return

@@ -2,7 +2,6 @@ package blockcache
 
 import (
 	"container/list"
-	"context"
 	"sync"
 	"sync/atomic"
 
@@ -24,35 +23,20 @@ func (b *buffer) release() {
 	}
 }
 
-// pool recycles buffers and bounds how many fetches hold one: reservations are
-// the memory budget. Readers are not bounded by it, so that one who holds a block
-// and waits for the next cannot keep that from being fetched.
+// pool recycles buffers. How many are in use is bounded by others: one for each
+// request of a source (Options.Streams), those kept for readers who follow
+// (Options.Recent), and one for each reply on its way to the kernel.
 //
 // The memory is mapped and not Go's: it is aligned, and the garbage collector does
 // not leave as much again lie about.
 type pool struct {
-	tokens chan struct{}
+	keep int // how many buffers stay mapped when they are free
 
 	mu   sync.Mutex
 	free []*buffer
-	made int
-	keep int // how many buffers stay mapped when they are free
 }
 
-func newPool(fetches, keep int) *pool {
-	return &pool{tokens: make(chan struct{}, fetches), keep: keep}
-}
-
-func (p *pool) reserve(ctx context.Context) error {
-	select {
-	case p.tokens <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (p *pool) unreserve() { <-p.tokens }
+func newPool(keep int) *pool { return &pool{keep: keep} }
 
 // get returns a buffer of n bytes with one reference.
 func (p *pool) get(n int) *buffer {
@@ -60,8 +44,6 @@ func (p *pool) get(n int) *buffer {
 	var b *buffer
 	if last := len(p.free) - 1; last >= 0 {
 		b, p.free = p.free[last], p.free[:last]
-	} else {
-		p.made++
 	}
 	p.mu.Unlock()
 	if b == nil {

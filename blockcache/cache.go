@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -37,10 +38,11 @@ type Options struct {
 	MaxShare float64
 	// MinFree is the space to leave free on the disk, in bytes, given its size.
 	MinFree func(total int64) int64
-	// Fetches is how many blocks may be on their way into memory at once, and
-	// Recent how many stay there for readers who follow; 64 and 112 if 0.
-	Fetches, Recent int
-	// Streams is how many extents one source may be asked for at once; 32 if 0.
+	// Recent is how many blocks stay in memory for readers who follow; 112 if 0.
+	Recent int
+	// Streams is how many extents one source may be asked for at once, with a block
+	// in memory each; 32 if 0. It is each source's own: one that stalls takes no
+	// memory from another.
 	Streams int
 	// Log receives what an operator should know.
 	Log *slog.Logger
@@ -69,7 +71,8 @@ type Cache struct {
 	mu     sync.Mutex // guards all below, and slot fields; never held with object.mu
 	closed bool
 	slots  map[ID]*slot
-	idle   *list.List // *slot with no users, coldest first
+	loaded map[*slot]bool // those with an object
+	idle   *list.List     // *slot with no users, coldest first
 	used   int64
 	gates  map[string]*gate
 	bad    map[ID]strike
@@ -119,9 +122,6 @@ func Open(o Options) (*Cache, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Fetches == 0 {
-		o.Fetches = 64
-	}
 	if o.Recent == 0 {
 		o.Recent = 112
 	}
@@ -141,8 +141,8 @@ func Open(o Options) (*Cache, error) {
 	}
 	c := &Cache{
 		opts: o, log: o.Log, now: o.Now, lock: lock, boot: bootID(),
-		pool: newPool(o.Fetches, o.Fetches+o.Recent), recent: newRecent(o.Recent), syncs: make(chan *object, 1024),
-		slots: map[ID]*slot{}, idle: list.New(), gates: map[string]*gate{}, bad: map[ID]strike{},
+		pool: newPool(o.Streams + o.Recent), recent: newRecent(o.Recent), syncs: make(chan *object, 1024),
+		slots: map[ID]*slot{}, loaded: map[*slot]bool{}, idle: list.New(), gates: map[string]*gate{}, bad: map[ID]strike{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.load(); err != nil {
@@ -206,6 +206,8 @@ func bootID() (id [16]byte) {
 	p, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err == nil {
 		copy(id[:], strings.ReplaceAll(strings.TrimSpace(string(p)), "-", ""))
+	} else if _, err := rand.Read(id[:]); err != nil { // no two processes share it then
+		panic(err) // crypto/rand never fails
 	}
 	return id
 }

@@ -2,6 +2,7 @@ package blockcache
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -49,7 +50,7 @@ func fillForever(dir string) {
 			for {
 				i := rnd.IntN(crashFiles)
 				s := &origin{name: "mem", data: crashContent(i)}
-				r, err := c.Reader(crashKey(i), s.source())
+				r, err := c.Reader(context.Background(), crashKey(i), s.source())
 				if err != nil {
 					continue
 				}
@@ -129,7 +130,7 @@ func readAll(t *testing.T, dir string) (kept int64) {
 	for i := range crashFiles {
 		data := crashContent(i)
 		s := &origin{name: "mem", data: data}
-		r, err := c.Reader(crashKey(i), s.source())
+		r, err := c.Reader(context.Background(), crashKey(i), s.source())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,6 +60,9 @@ func (c *Cache) unreserve(s *slot, n int64) {
 
 // victims dooms idle objects worth at least n bytes, coldest first. c.mu is held.
 func (c *Cache) victims(n int64) (doomed []*slot, freed int64) {
+	if !c.evictable(n) {
+		return nil, 0 // a file larger than the cache must not empty it
+	}
 	for e := c.idle.Front(); e != nil && freed < n; {
 		s, next := e.Value.(*slot), e.Next()
 		if !s.rec.Pinned {
@@ -70,6 +73,16 @@ func (c *Cache) victims(n int64) (doomed []*slot, freed int64) {
 		e = next
 	}
 	return doomed, freed
+}
+
+// evictable reports whether idle objects hold n bytes. c.mu is held.
+func (c *Cache) evictable(n int64) bool {
+	for e := c.idle.Front(); e != nil && n > 0; e = e.Next() {
+		if s := e.Value.(*slot); !s.rec.Pinned {
+			n -= s.rec.Stored
+		}
+	}
+	return n <= 0
 }
 
 // doom takes a slot out of use: whoever wants its object waits until discard has
@@ -156,8 +169,8 @@ func (c *Cache) sweep() {
 func (c *Cache) inUse() (objs []*object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.slots {
-		if s.obj != nil && s.busy == nil {
+	for s := range c.loaded {
+		if s.busy == nil {
 			s.refs++
 			objs = append(objs, s.obj)
 		}

@@ -123,11 +123,14 @@ func (o *object) launch(x *extent, g *gate, src Source) {
 		}
 	}
 	o.c.stats.inFlight.Add(int64(len(x.flights)))
-	o.start(func(ctx context.Context) {
-		defer o.c.stats.inFlight.Add(-int64(len(x.flights)))
+	end := func() {
+		o.c.stats.inFlight.Add(-int64(len(x.flights)))
 		if x.ahead {
-			defer func() { <-g.ahead }()
+			<-g.ahead
 		}
+	}
+	started := o.start(func(ctx context.Context) {
+		defer end()
 		select {
 		case g.all <- struct{}{}:
 			defer func() { <-g.all }()
@@ -151,6 +154,10 @@ func (o *object) launch(x *extent, g *gate, src Source) {
 		}()
 		err = o.stream(ctx, x, src, &done)
 	})
+	if !started {
+		end()
+		o.fail(x.first, x.flights, ErrClosed)
+	}
 }
 
 // drop undoes the flights of an extent that will not be fetched now. Whoever
@@ -208,10 +215,6 @@ func (o *object) stream(ctx context.Context, x *extent, src Source, done *int) e
 
 // receive reads one block from body, checks it, answers its waiters and stores it.
 func (o *object) receive(ctx context.Context, b int64, fl *flight, body io.Reader, src Source) error {
-	if err := o.c.pool.reserve(ctx); err != nil {
-		return err
-	}
-	defer o.c.pool.unreserve()
 	buf := o.c.pool.get(blockLen(o.key.Size, b))
 	defer buf.release()
 	if n, err := io.ReadFull(body, buf.data); err != nil {
@@ -247,7 +250,10 @@ func (o *object) checkWhole(ctx context.Context, buf *buffer, src Source) error 
 		}
 		o.c.stats.corrupt.Add(1)
 		if try == 1 {
-			o.c.log.Error("content does not match its digest", "source", o.key.Source, "digest", o.key.Digest)
+			o.c.log.Error("content does not match its digest", "source", o.key.label(), "digest", o.key.Digest)
+			o.c.mu.Lock()
+			o.c.strike(o.key, 2)
+			o.c.mu.Unlock()
 			return fmt.Errorf("%w (%s), twice", ErrCorrupt, o.key.Digest)
 		}
 		body, err := src.Fetch(ctx, 0, o.key.Size)

@@ -68,59 +68,87 @@ type failure struct {
 
 const failureMemory = time.Second
 
-// acquire takes one use of the object named by key, loading it if need be.
-func (c *Cache) acquire(key Key, src Source) (*object, error) {
-	c.mu.Lock()
+// acquire takes one use of the object named by key, loading it if need be. Loading
+// may take long and is not bound to who asked first.
+func (c *Cache) acquire(ctx context.Context, key Key, src Source) (*object, error) {
 	for {
-		if c.closed {
-			c.mu.Unlock()
-			return nil, ErrClosed
+		obj, busy, err := c.tryAcquire(key, src)
+		if obj != nil || err != nil {
+			return obj, err
 		}
-		if s := c.bad[key.partial()]; s.n > 1 && c.now().Before(s.until) {
-			c.mu.Unlock()
-			return nil, fmt.Errorf("%w: fetched %d times, asked again in %s", ErrCorrupt, s.n, s.until.Sub(c.now()).Round(time.Second))
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
-		s := c.slots[key.sealed()]
-		if s == nil {
-			s = c.slots[key.partial()]
-		}
-		if s == nil {
-			s = &slot{rec: record{ID: key.partial(), Size: key.Size, Digest: key.Digest, Source: key.Source}}
-			c.slots[s.rec.ID] = s
-		}
-		if s.busy != nil {
-			busy := s.busy
-			c.mu.Unlock()
-			<-busy
-			c.mu.Lock()
-			continue
-		}
-		if s.elem != nil {
-			c.idle.Remove(s.elem)
-			s.elem = nil
-		}
-		if s.obj != nil {
-			s.refs++
-			s.rec.LastUsed = c.now().UnixNano()
-			obj := s.obj
-			c.mu.Unlock()
-			return obj, nil
-		}
-		s.busy = make(chan struct{})
-		rec := s.rec
-		c.mu.Unlock()
-
-		obj := c.loadObject(s, rec, key, src)
-
-		c.mu.Lock()
-		if obj == nil { // the sealed file is not what it was
-			c.forget(s)
-		}
-		close(s.busy)
-		s.busy = nil
-		s.obj = obj
 	}
 }
+
+// tryAcquire returns the object, or what to wait for before trying again.
+func (c *Cache) tryAcquire(key Key, src Source) (*object, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, nil, ErrClosed
+	}
+	if s := c.bad[key.partial()]; s.n > 1 && c.now().Before(s.until) {
+		return nil, nil, fmt.Errorf("%w: fetched %d times, asked again in %s", ErrCorrupt, s.n, s.until.Sub(c.now()).Round(time.Second))
+	}
+	s := c.slots[key.sealed()]
+	if s == nil {
+		s = c.slots[key.partial()]
+	}
+	if s == nil {
+		s = &slot{rec: record{ID: key.partial(), Size: key.Size, Digest: key.Digest, Source: key.label()}}
+		c.slots[s.rec.ID] = s
+	}
+	if s.busy != nil {
+		return nil, s.busy, nil
+	}
+	if s.elem != nil {
+		c.idle.Remove(s.elem)
+		s.elem = nil
+	}
+	if s.obj == nil {
+		s.busy = make(chan struct{})
+		rec := s.rec
+		c.wg.Add(1) // under mu, and not closed: Close waits for it
+		go c.loadSlot(s, rec, key, src)
+		return nil, s.busy, nil
+	}
+	s.refs++
+	s.rec.LastUsed = c.now().UnixNano()
+	return s.obj, nil, nil
+}
+
+// loadSlot loads the object of a slot that is marked busy. It stays loaded for a
+// moment, for whoever waits for it.
+func (c *Cache) loadSlot(s *slot, rec record, key Key, src Source) {
+	defer c.wg.Done()
+	obj := c.loadObject(s, rec, key, src)
+	c.mu.Lock()
+	busy := s.busy
+	s.busy = nil
+	if obj == nil { // the sealed file is not what it was
+		c.forget(s)
+		close(busy)
+		c.mu.Unlock()
+		return
+	}
+	s.obj = obj
+	c.loaded[s] = true
+	s.refs++
+	close(busy)
+	c.mu.Unlock()
+	select {
+	case <-time.After(loadedTime):
+	case <-c.ctx.Done():
+	}
+	obj.release()
+}
+
+// loadedTime is how long a loaded object waits for the reader that it was loaded for.
+const loadedTime = 100 * time.Millisecond
 
 // forget drops a slot from the tables. c.mu is held.
 func (c *Cache) forget(s *slot) {
@@ -298,6 +326,7 @@ func (o *object) release() {
 
 	c.mu.Lock()
 	s.obj = nil
+	delete(c.loaded, s)
 	close(s.busy)
 	s.busy = nil
 	switch {
@@ -374,13 +403,22 @@ func (o *object) retain() {
 	o.c.mu.Unlock()
 }
 
-// start runs fn in a goroutine that holds the object and is awaited by Close.
-func (o *object) start(fn func(context.Context)) {
-	o.retain()
-	o.c.wg.Add(1)
+// start runs fn in a goroutine that holds the object and is awaited by Close; false
+// if the cache is closed.
+func (o *object) start(fn func(context.Context)) bool {
+	c := o.c
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return false
+	}
+	o.slot.refs++
+	c.wg.Add(1)
+	c.mu.Unlock()
 	go func() {
-		defer o.c.wg.Done()
+		defer c.wg.Done()
 		defer o.release()
-		fn(o.c.ctx)
+		fn(c.ctx)
 	}()
+	return true
 }

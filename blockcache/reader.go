@@ -31,12 +31,13 @@ type Reader struct {
 	closed  atomic.Bool
 }
 
-// Reader opens the object that key names. Nothing is fetched yet.
-func (c *Cache) Reader(key Key, src Source) (*Reader, error) {
+// Reader opens the object that key names. Nothing is fetched yet; ctx bounds the wait
+// while a file that may have been touched is checked again.
+func (c *Cache) Reader(ctx context.Context, key Key, src Source) (*Reader, error) {
 	if key.Size < 0 || key.Size > maxSize {
 		return nil, fmt.Errorf("object of %d bytes cannot be cached", key.Size)
 	}
-	o, err := c.acquire(key, src)
+	o, err := c.acquire(ctx, key, src)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (r *Reader) Read(ctx context.Context, off int64, n int, ahead int64) (*View
 	}
 	for try := 0; ; try++ {
 		v, err := r.read(ctx, off, n, ahead)
-		if err != errLost || try == 3 { //nolint:errorlint // our own sentinel, unwrapped
+		if err != errLost || try == 16 { //nolint:errorlint // our own sentinel, unwrapped
 			return v, err
 		}
 	}

@@ -142,7 +142,7 @@ func (o *object) askDigest(ctx context.Context) bool {
 	defer cancel()
 	d, err := ask(ctx)
 	if err != nil {
-		o.c.log.Debug("source gives no digest", "source", o.key.Source, "error", err)
+		o.c.log.Debug("source gives no digest", "source", o.key.label(), "error", err)
 		return false
 	}
 	o.hash, o.sum = newHash(d, o.key.Size)
@@ -155,10 +155,9 @@ func (o *object) reject() {
 	c := o.c
 	c.stats.corrupt.Add(1)
 	err := fmt.Errorf("%w (%s)", ErrCorrupt, o.key.Digest)
-	c.log.Error("content does not match its digest; it is thrown away", "source", o.key.Source, "digest", o.key.Digest)
+	c.log.Error("content does not match its digest; it is thrown away", "source", o.key.label(), "digest", o.key.Digest)
 	c.mu.Lock()
-	s := c.bad[o.key.partial()]
-	c.bad[o.key.partial()] = strike{s.n + 1, c.now().Add(time.Minute)}
+	c.strike(o.key, 1)
 	c.doom(o.slot)
 	c.mu.Unlock()
 	c.discard(o.slot)
@@ -167,6 +166,18 @@ func (o *object) reject() {
 	o.checking = false
 	close(o.sealed)
 	o.mu.Unlock()
+}
+
+// strike counts fetches of an object that did not match its digest. c.mu is held.
+func (c *Cache) strike(k Key, n int) {
+	if len(c.bad) >= 4096 {
+		for id, s := range c.bad {
+			if c.now().After(s.until) {
+				delete(c.bad, id)
+			}
+		}
+	}
+	c.bad[k.partial()] = strike{c.bad[k.partial()].n + n, c.now().Add(time.Minute)}
 }
 
 // seal makes the complete, checked data file read-only and gives it the name that

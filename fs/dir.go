@@ -2,8 +2,6 @@ package fs
 
 import (
 	"context"
-	"errors"
-	iofs "io/fs"
 	"syscall"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -16,6 +14,7 @@ import (
 // when the ref moves, the same directory shows the new revision.
 type dir struct {
 	fusefs.Inode
+	readOnly
 	f    *FS
 	m    *model
 	path string // "" is the root
@@ -63,21 +62,32 @@ func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fus
 
 // child makes the inode of an entry.
 func (d *dir) child(ctx context.Context, s *snapshot, e providers.Entry, out *fuse.EntryOut) *fusefs.Inode {
-	k := d.m.key
 	d.f.entryAttr(&out.Attr, e, s.origin)
 	out.SetEntryTimeout(d.m.timeout())
 	out.SetAttrTimeout(d.m.timeout())
 	switch {
 	case e.IsDir():
-		node := &dir{f: d.f, m: d.m, path: e.Path}
-		return d.NewInode(ctx, node, inode(syscall.S_IFDIR, "model", k.protocol, k.name, k.ref, e.Path))
+		return d.NewInode(ctx, &dir{f: d.f, m: d.m, path: e.Path}, d.ino(e))
 	case e.IsSymlink():
-		return d.NewInode(ctx, &link{target: e.Target}, inode(syscall.S_IFLNK, "link", k.protocol, k.name, e.Path, e.Target))
+		return d.NewInode(ctx, &link{target: e.Target}, d.ino(e))
 	}
-	c := d.f.content(k, e)
+	c := d.f.content(d.m.key, e)
 	c.see(d.m, s, e)
 	v := c.latest()
-	return d.NewInode(ctx, &file{f: d.f, c: c, variant: v}, c.inode(v))
+	return d.NewInode(ctx, &file{f: d.f, c: c, variant: v}, c.key.inode(v))
+}
+
+// ino is the identity of an entry's inode, as far as a listing can tell: a file that
+// is open in two modes has another one.
+func (d *dir) ino(e providers.Entry) fusefs.StableAttr {
+	k := d.m.key
+	switch {
+	case e.IsDir():
+		return inode(syscall.S_IFDIR, "model", k.protocol, k.name, k.ref, e.Path)
+	case e.IsSymlink():
+		return inode(syscall.S_IFLNK, "link", k.protocol, k.name, e.Path, e.Target)
+	}
+	return contentKey{k.protocol, k.name, k.ref, e.Path, e.Identity()}.inode(0)
 }
 
 func (d *dir) Getxattr(_ context.Context, attr string, dest []byte) (uint32, syscall.Errno) {
@@ -139,7 +149,7 @@ func (h *dirHandle) Readdirent(ctx context.Context) (*fuse.DirEntry, syscall.Err
 	case e.IsSymlink():
 		mode = syscall.S_IFLNK
 	}
-	return &fuse.DirEntry{Name: baseOf(e.Path), Mode: mode, Off: uint64(h.next)}, 0
+	return &fuse.DirEntry{Name: baseOf(e.Path), Mode: mode, Ino: h.d.ino(e).Ino, Off: uint64(h.next)}, 0
 }
 
 // Lookup serves readdirplus from the entry just listed, without a question.
@@ -165,6 +175,3 @@ func baseOf(p string) string {
 	}
 	return p
 }
-
-// gone reports whether err says that a path is not in the model.
-func gone(err error) bool { return errors.Is(err, iofs.ErrNotExist) }

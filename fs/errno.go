@@ -19,8 +19,8 @@ var table = []struct {
 	err   error
 	errno syscall.Errno
 }{
-	{iofs.ErrNotExist, syscall.ENOENT},
 	{iofs.ErrPermission, syscall.EACCES},
+	{iofs.ErrNotExist, syscall.ENOENT},
 	{providers.ErrChanged, syscall.ESTALE},
 	{providers.ErrStale, syscall.ESTALE},
 	{providers.ErrCorrupt, syscall.EIO},
@@ -31,6 +31,10 @@ var table = []struct {
 	{context.Canceled, syscall.EINTR},
 	{context.DeadlineExceeded, syscall.ETIMEDOUT},
 }
+
+// absent reports whether err is the source's word that something is not there. An
+// error that says so and something else too is not.
+func absent(err error) bool { return errnoOf(err) == syscall.ENOENT }
 
 func errnoOf(err error) syscall.Errno {
 	if err == nil {

@@ -22,6 +22,7 @@ func TestErrno(t *testing.T) {
 	}{
 		{nil, "read", 0},
 		{iofs.ErrNotExist, "lookup", syscall.ENOENT},
+		{fmt.Errorf("%w: %w", iofs.ErrPermission, iofs.ErrNotExist), "lookup", syscall.EACCES},
 		{iofs.ErrPermission, "lookup", syscall.EACCES},
 		{providers.ErrChanged, "open", syscall.ESTALE},
 		{providers.ErrStale, "read", syscall.ESTALE},

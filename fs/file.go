@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 	"weak"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -24,7 +25,8 @@ type content struct {
 	key contentKey
 
 	mu       sync.Mutex
-	m        *model // where it was met last
+	m        *model // where it was met last, at that time
+	at       time.Time
 	s        *snapshot
 	e        providers.Entry
 	variant  int // what the next lookup finds
@@ -61,8 +63,15 @@ func (f *FS) content(k modelKey, e providers.Entry) *content {
 // see notes the newest place where the content was met: its bytes are asked for there.
 func (c *content) see(m *model, s *snapshot, e providers.Entry) {
 	c.mu.Lock()
-	c.m, c.s, c.e = m, s, e
+	c.m, c.s, c.e, c.at = m, s, e, c.f.now()
 	c.mu.Unlock()
+}
+
+// justMet reports whether a lookup was answered with this content a moment ago.
+func (c *content) justMet() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.f.now().Sub(c.at) < time.Second
 }
 
 func (c *content) met() (*model, *snapshot, providers.Entry) {
@@ -78,8 +87,8 @@ func (c *content) latest() int {
 	return c.variant
 }
 
-func (c *content) inode(variant int) fusefs.StableAttr {
-	return inode(syscall.S_IFREG, "file", c.key.protocol, c.key.name, c.key.ref, c.key.path, c.key.identity, strconv.Itoa(variant))
+func (k contentKey) inode(variant int) fusefs.StableAttr {
+	return inode(syscall.S_IFREG, "file", k.protocol, k.name, k.ref, k.path, k.identity, strconv.Itoa(variant))
 }
 
 // enter counts a handle of an inode in its mode. The kernel does not take an inode
@@ -134,6 +143,7 @@ func (c *content) cacheKey(e providers.Entry) blockcache.Key {
 // file is an inode of a content.
 type file struct {
 	fusefs.Inode
+	readOnly
 	f       *FS
 	c       *content
 	variant int
@@ -188,7 +198,7 @@ func (n *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		e, err = n.same(wait, m, s)
 	}
 	if err != nil {
-		if gone(err) {
+		if absent(err) {
 			return nil, 0, syscall.ESTALE // the next lookup says what is there
 		}
 		return nil, 0, n.f.errno(o, err)
@@ -232,6 +242,9 @@ func (n *file) handle(ctx context.Context, s *snapshot, e providers.Entry) (*han
 	h := &handle{f: n.f, c: n.c, variant: n.variant, e: e}
 	if o, ok := providers.As[providers.Opener](s.m); ok {
 		file, err := o.Open(ctx, e)
+		if errors.Is(err, providers.ErrStale) && n.c.justMet() {
+			file, err = n.growing(ctx, s, o)
+		}
 		switch {
 		case err == nil:
 			h.local, h.pass = file, n.f.canPass(file)
@@ -243,7 +256,7 @@ func (n *file) handle(ctx context.Context, s *snapshot, e providers.Entry) (*han
 			return nil, err
 		}
 	}
-	r, err := n.f.opts.Cache.Reader(n.c.cacheKey(e), n.source(s, e))
+	r, err := n.f.opts.Cache.Reader(ctx, n.c.cacheKey(e), n.source(s, e))
 	if err != nil {
 		return nil, err
 	}
@@ -252,6 +265,22 @@ func (n *file) handle(ctx context.Context, s *snapshot, e providers.Entry) (*han
 		h.pass = n.f.canPass(sealed)
 	}
 	return h, nil
+}
+
+// growing opens a local file that changes faster than it can be looked up and
+// opened, a log or a checkpoint being written: the kernel looks up again only once,
+// and a program must not see ESTALE for that.
+func (n *file) growing(ctx context.Context, s *snapshot, o providers.Opener) (file *os.File, err error) {
+	_, _, e := n.c.met()
+	for range 10 {
+		if e, err = providers.Stat(ctx, s.m, e.Path); err != nil {
+			return nil, err
+		}
+		if file, err = o.Open(ctx, e); !errors.Is(err, providers.ErrStale) {
+			return file, err
+		}
+	}
+	return nil, err
 }
 
 func (f *FS) canPass(file *os.File) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	iofs "io/fs"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -64,15 +63,16 @@ type Options struct {
 
 // FS is the state behind one mount.
 type FS struct {
-	opts   Options
-	log    *slog.Logger
-	now    func() time.Time
-	ctx    context.Context // ends with Close; bounds what no request owns
-	cancel context.CancelFunc
-	began  time.Time // the time of directories that no source dates
-	wg     sync.WaitGroup
-	flight singleflight.Group
-	errs   errorLog
+	opts    Options
+	log     *slog.Logger
+	now     func() time.Time
+	ctx     context.Context // ends with Close; bounds what no request owns
+	cancel  context.CancelFunc
+	began   time.Time    // the time of directories that no source dates
+	closing sync.RWMutex // held shared to add to wg, which Close waits for
+	wg      sync.WaitGroup
+	flight  singleflight.Group
+	errs    errorLog
 
 	mu       sync.Mutex
 	models   map[modelKey]*model
@@ -124,13 +124,21 @@ func (f *FS) Root() fusefs.InodeEmbedder { return &root{f: f} }
 
 // Close ends what no request owns. The mount must be gone before.
 func (f *FS) Close() error {
+	f.closing.Lock()
 	f.cancel()
+	f.closing.Unlock()
 	f.wg.Wait()
 	return nil
 }
 
 // start runs fn in a goroutine that Close awaits.
 func (f *FS) start(fn func(context.Context)) {
+	f.closing.RLock()
+	defer f.closing.RUnlock()
+	if f.ctx.Err() != nil { // a detached mount still gets requests
+		go fn(f.ctx) // which ends at once
+		return
+	}
 	f.wg.Add(1)
 	go func() {
 		defer f.wg.Done()
@@ -216,7 +224,7 @@ func (f *FS) resolve(ctx context.Context, p *Protocol, k modelKey) (*model, erro
 		return f.keep(k, newModel(f, p, k, pm)), nil
 	case errors.Is(err, providers.ErrPartial):
 		return nil, f.begins(k)
-	case errors.Is(err, iofs.ErrNotExist), errors.Is(err, iofs.ErrPermission):
+	case final(err):
 		f.mu.Lock()
 		f.prune()
 		f.absent[k] = absence{err, f.now().Add(f.absenceTTL())}

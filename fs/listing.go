@@ -180,6 +180,13 @@ func (l *listing) release() {
 	}
 }
 
+// small reports whether the listing was whole and came in so few requests that
+// listing again costs less than asking for some of its names.
+func (l *listing) small() bool {
+	n, done, err := l.state()
+	return done && err == nil && n <= 4000
+}
+
 // state reports whether the listing ended well, failed, or is still under way.
 func (l *listing) state() (n int, done bool, err error) {
 	l.mu.Lock()

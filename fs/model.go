@@ -110,7 +110,7 @@ func (m *model) ask(ctx context.Context, e providers.Entry) (*snapshot, error) {
 		defer cancel()
 		s := m.current()
 		err := s.m.Check(ctx, e)
-		if errors.Is(err, providers.ErrChanged) || errors.Is(err, iofs.ErrNotExist) {
+		if errors.Is(err, providers.ErrChanged) || absent(err) {
 			s, err = m.move(ctx, s)
 		}
 		return s, m.answered(s, err)
@@ -121,7 +121,7 @@ func (m *model) ask(ctx context.Context, e providers.Entry) (*snapshot, error) {
 func (m *model) move(ctx context.Context, old *snapshot) (*snapshot, error) {
 	pm, err := m.p.Provider.Resolve(ctx, m.key.name, m.key.ref)
 	if err != nil {
-		if errors.Is(err, iofs.ErrNotExist) || errors.Is(err, providers.ErrPartial) {
+		if absent(err) || errors.Is(err, providers.ErrPartial) {
 			m.f.drop(m.p, m.key, iofs.ErrNotExist)
 			return nil, iofs.ErrNotExist
 		}
@@ -175,7 +175,7 @@ func (m *model) answered(s *snapshot, err error) error {
 
 // final reports whether err is the source's own word, and not a failure to hear it.
 func final(err error) bool {
-	return errors.Is(err, iofs.ErrNotExist) || errors.Is(err, iofs.ErrPermission)
+	return absent(err) || errors.Is(err, iofs.ErrPermission)
 }
 
 // timeout is how long the kernel may believe what this model said just now.

@@ -18,6 +18,7 @@ import (
 // or the beginning of names.
 type namespace struct {
 	fusefs.Inode
+	readOnly
 	f      *FS
 	p      *Protocol
 	prefix string // "" for the protocol
@@ -90,6 +91,7 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 	wait, cancel := patient(ctx, f.opts.LookupTimeout)
 	defer cancel()
 	names := map[string]bool{}
+	hidden, example := 0, ""
 	if l, ok := providers.As[providers.Lister](n.p.Provider); ok {
 		for el, err := range l.List(wait, n.prefix) {
 			if err != nil {
@@ -97,8 +99,18 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 				f.report(op{"list", n.p.Name, n.prefix, ""}, errnoOf(err), err)
 				break
 			}
+			if providers.ValidElement(strings.ReplaceAll(el, "/", "_")) != nil {
+				hidden, example = hidden+1, el
+				continue
+			}
 			names[providers.EscapeElement(el)] = true
 		}
+	}
+	if hidden > 0 {
+		f.errs.once("hidden\x00"+n.p.Name+"\x00"+n.prefix, func() {
+			f.log.Warn("names cannot be directories and are hidden", "protocol", n.p.Name, "prefix", n.prefix,
+				"hidden", hidden, "example", example)
+		})
 	}
 	for _, h := range f.opts.Catalog.Known(n.p.source(), n.prefix) {
 		n.add(names, h.Name, h.Ref)
@@ -113,11 +125,30 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 	var es []fuse.DirEntry
 	for name := range names {
 		if providers.ValidElement(name) == nil {
-			es = append(es, fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR})
+			es = append(es, fuse.DirEntry{Name: name, Mode: syscall.S_IFDIR, Ino: n.ino(name)})
 		}
 	}
 	slices.SortFunc(es, func(a, b fuse.DirEntry) int { return strings.Compare(a.Name, b.Name) })
 	return fusefs.NewListDirStream(es), 0
+}
+
+// ino is the inode number that a lookup of the element finds, if it is known what it
+// is; else 0.
+func (n *namespace) ino(element string) uint64 {
+	name, ref, err := providers.SplitElement(element)
+	if err != nil {
+		return 0
+	}
+	k := modelKey{n.p.Name, join(n.prefix, name), ref}
+	n.f.mu.Lock()
+	defer n.f.mu.Unlock()
+	switch {
+	case n.f.models[k] != nil:
+		return inode(0, "model", k.protocol, k.name, k.ref, "").Ino
+	case n.f.now().Before(n.f.partial[k]):
+		return inode(0, "namespace", k.protocol, k.name).Ino
+	}
+	return 0
 }
 
 // add puts the element of a name that comes next below n into names.

@@ -5,13 +5,13 @@ import "sync"
 // Readahead recognises the streams in which one handle is read and says how far
 // ahead of each the source should be asked. The kernel reorders the requests of
 // one stream and several threads share one descriptor, so a read belongs to the
-// stream whose end lies near it, before or behind. A read that continues no stream
-// asks for nothing ahead; its successor does.
+// stream whose end lies near it, before or behind. A read that continues no stream,
+// the first one of a file too, asks for nothing ahead; its successor does.
 const (
 	streams     = 16
 	nearBehind  = 4 << 20  // a late request of the same stream
 	nearAhead   = 2 << 20  // a request that overtook others
-	firstWindow = 4 << 20  // after the first read at the start of a file
+	firstWindow = 4 << 20  // after the second read of a stream
 	maxWindow   = 96 << 20 // keeps every place at a source busy with 8 MiB extents
 )
 
@@ -48,8 +48,5 @@ func (r *readahead) read(off, n int64) int64 {
 		}
 	}
 	*oldest = stream{next: off + n, used: r.clock}
-	if off == 0 {
-		oldest.window = firstWindow
-	}
-	return oldest.window
+	return 0
 }

@@ -9,8 +9,8 @@ const mib = 1 << 20
 
 func TestReadaheadGrowsWithAStream(t *testing.T) {
 	var r readahead
-	if got := r.read(0, mib); got != firstWindow {
-		t.Errorf("first read: %d ahead, want %d", got, firstWindow)
+	if got := r.read(0, mib); got != 0 {
+		t.Errorf("first read: %d ahead, want none: a header is often all that is wanted", got)
 	}
 	last := int64(0)
 	for off := int64(mib); off < 64*mib; off += mib {

@@ -16,6 +16,7 @@ const forever = 24 * time.Hour
 // root holds a directory for each protocol, and links from their aliases.
 type root struct {
 	fusefs.Inode
+	readOnly
 	f *FS
 }
 
@@ -60,8 +61,11 @@ func (r *root) Readdir(context.Context) (fusefs.DirStream, syscall.Errno) {
 	return fusefs.NewListDirStream(es), 0
 }
 
+// readOnly is what every node says of the file system as a whole.
+type readOnly struct{}
+
 // Statfs tells programs that there is nothing to write to here.
-func (r *root) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+func (readOnly) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	out.Bsize = 1 << 20
 	out.Frsize = 4096
 	out.NameLen = 255
@@ -71,6 +75,7 @@ func (r *root) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 // link is a symbolic link.
 type link struct {
 	fusefs.Inode
+	readOnly
 	target string
 }
 

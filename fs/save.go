@@ -39,8 +39,12 @@ func (m *model) saveAll(ctx context.Context) {
 	m.mu.Unlock()
 	f := m.f
 	var recs []catalog.Record
-	if _, walk := providers.As[providers.Walker](s.m); walk {
-		recs = append(recs, s.wholeRecord(ctx))
+	if _, walk := providers.As[providers.Walker](s.m); walk && !s.live() {
+		rec, err := s.wholeRecord(ctx)
+		if err != nil {
+			return // what is not remembered is asked for
+		}
+		recs = append(recs, rec)
 	} else {
 		recs = s.records(dirs)
 	}
@@ -57,27 +61,33 @@ func (s *snapshot) header(dir string) catalog.Header {
 	return catalog.Header{Source: s.owner.p.source(), Name: k.name, Ref: k.ref, Dir: dir, Origin: s.origin, Resolved: s.owner.f.now()}
 }
 
-// wholeRecord collects all listings of a model that can be walked at no cost.
-func (s *snapshot) wholeRecord(ctx context.Context) catalog.Record {
+// wholeRecord collects all of a revision that its source lists in one go.
+func (s *snapshot) wholeRecord(ctx context.Context) (catalog.Record, error) {
 	rec := catalog.Record{Header: s.header("")}
-	dirs := []string{""}
-	for i := 0; i < len(dirs) && len(rec.Entries) < keepEntries; i++ {
-		l := s.listing(dirs[i])
-		err := l.all(ctx)
-		es := l.taken()
-		l.release()
+	var files []providers.Entry
+	for e, err := range providers.Walk(ctx, s.m) {
 		if err != nil {
-			continue // what is missing is asked for when it is wanted
+			return rec, err
 		}
+		if providers.ValidPath(e.Path) == nil && len(files) < keepEntries {
+			files = append(files, e)
+		}
+	}
+	tree := providers.NewTree(files)
+	dirs := []string{""}
+	for i := 0; i < len(dirs); i++ {
 		rec.Dirs = append(rec.Dirs, dirs[i])
-		rec.Entries = append(rec.Entries, es...)
-		for _, e := range es {
+		for e, err := range tree.ReadDir(dirs[i]) {
+			if err != nil {
+				return rec, err
+			}
+			rec.Entries = append(rec.Entries, e)
 			if e.IsDir() {
 				dirs = append(dirs, e.Path)
 			}
 		}
 	}
-	return rec
+	return rec, nil
 }
 
 // records collects what is known of some directories, and always the root's, which

@@ -133,9 +133,9 @@ func (s *snapshot) lookup(ctx context.Context, p string) (providers.Entry, error
 	s.mu.Lock()
 	l := s.dirs[dir]
 	s.mu.Unlock()
-	if l != nil && s.good(l) || !s.canStat() {
+	if l != nil && (s.good(l) || l.small()) || !s.canStat() {
 		e, err := s.inListing(ctx, dir, name)
-		if !errors.Is(err, errAskAlone) {
+		if err == nil || !s.canStat() || final(err) {
 			return s.sized(ctx, e, err)
 		}
 	}
@@ -293,7 +293,7 @@ func (s *snapshot) check(ctx context.Context, e providers.Entry, force bool) err
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
 		err := s.m.Check(ctx, e)
-		if errors.Is(err, providers.ErrChanged) || errors.Is(err, iofs.ErrNotExist) {
+		if errors.Is(err, providers.ErrChanged) || absent(err) {
 			s.forget(e.Path)
 			return struct{}{}, providers.ErrChanged
 		}

@@ -56,7 +56,7 @@ func parseEndpoint(s string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, fmt.Errorf("%q holds credentials; put the token into token_file", u.Redacted())
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q has a query or a fragment", u.Redacted())
+		return nil, fmt.Errorf("the URL has a query or a fragment, which an endpoint has not")
 	}
 	return u, nil
 }

@@ -28,7 +28,7 @@ func (t *tokens) token() (string, error) {
 		token, err := readToken(t.file)
 		switch {
 		case err != nil:
-			return "", fmt.Errorf("%w: token_file: %w", iofs.ErrPermission, err)
+			return "", fmt.Errorf("%w: token_file: %v; set providers.%s.token_file to a file that can be read", iofs.ErrPermission, err, protocol) //nolint:errorlint // a missing file is no missing model
 		case token == "":
 			return "", fmt.Errorf("%w: token_file: %s is empty", iofs.ErrPermission, t.file)
 		}
