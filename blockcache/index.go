@@ -184,8 +184,7 @@ func groupKey(id ID, n uint32) []byte {
 	return binary.BigEndian.AppendUint32(k, n)
 }
 
-// objects calls fn for every valid object record, and returns the keys of those
-// that are not.
+// objects calls fn for every valid object record.
 func (x *index) objects(fn func(record)) error {
 	return x.view(func(tx *badger.Txn) error {
 		o := badger.DefaultIteratorOptions

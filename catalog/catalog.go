@@ -64,7 +64,8 @@ type Catalog struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	heads map[string]Header // by key
+	heads map[string]Header            // by key
+	known map[string]map[string]Header // by source, then key: those of roots
 }
 
 const suffix = ".jsonl"
@@ -78,7 +79,7 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	c := &Catalog{dir: dir, log: log, heads: map[string]Header{}}
+	c := &Catalog{dir: dir, log: log, heads: map[string]Header{}, known: map[string]map[string]Header{}}
 	for _, f := range files {
 		name := filepath.Join(dir, f.Name())
 		h, err := readHeader(name)
@@ -92,9 +93,21 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 			}
 			continue
 		}
-		c.heads[key(h.Source, h.Name, h.Ref, h.Dir)] = h
+		c.note(key(h.Source, h.Name, h.Ref, h.Dir), h)
 	}
 	return c, nil
+}
+
+// note takes in a header. c.mu is held, or c is new.
+func (c *Catalog) note(k string, h Header) {
+	c.heads[k] = h
+	if h.Dir != "" {
+		return
+	}
+	if c.known[h.Source] == nil {
+		c.known[h.Source] = map[string]Header{}
+	}
+	c.known[h.Source][k] = h
 }
 
 func key(source, name, ref, dir string) string {
@@ -183,7 +196,7 @@ func (c *Catalog) Save(r Record) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heads[k] = r.Header
+	c.note(k, r.Header)
 	return nil
 }
 
@@ -195,6 +208,7 @@ func (c *Catalog) Remove(source, name, ref string) error {
 		if h.Source == source && h.Name == name && h.Ref == ref {
 			keys = append(keys, k)
 			delete(c.heads, k)
+			delete(c.known[source], k)
 		}
 	}
 	c.mu.Unlock()
@@ -212,8 +226,8 @@ func (c *Catalog) Known(source, prefix string) []Header {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var hs []Header
-	for _, h := range c.heads {
-		if h.Dir == "" && h.Source == source && (prefix == "" || strings.HasPrefix(h.Name, prefix+"/")) {
+	for _, h := range c.known[source] {
+		if prefix == "" || strings.HasPrefix(h.Name, prefix+"/") {
 			hs = append(hs, h)
 		}
 	}

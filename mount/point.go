@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 )
@@ -50,6 +51,9 @@ func checkPoint(point string, log *slog.Logger) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the mount table: %w", err)
 	}
+	if len(on) > 0 && dead(abs) {
+		return "", fmt.Errorf("mount point %s holds a dead FUSE mount; remove it with `modelfs umount %s`", abs, abs)
+	}
 	if len(on) > 0 {
 		return "", fmt.Errorf("mount point %s is busy: %s is mounted on it; unmount that first (`modelfs umount %s` if it is a modelfs) or choose another directory", abs, on[0].FSType, abs)
 	}
@@ -57,6 +61,23 @@ func checkPoint(point string, log *slog.Logger) (string, error) {
 		log.Warn("the mount point is not empty; what is in it is hidden while the mount lasts", "mountpoint", abs, "entries", len(es))
 	}
 	return abs, nil
+}
+
+// dead reports whether what is mounted on a directory has lost its server. Only
+// reading tells: the kernel may still know the attributes. A server that does not
+// answer is not dead.
+func dead(point string) bool {
+	told := make(chan error, 1)
+	go func() {
+		_, err := os.ReadDir(point)
+		told <- err
+	}()
+	select {
+	case err := <-told:
+		return errors.Is(err, syscall.ENOTCONN) || errors.Is(err, syscall.ECONNABORTED)
+	case <-time.After(2 * time.Second):
+		return false
+	}
 }
 
 // inside reports whether the path lies in or is the directory dir, both taken as

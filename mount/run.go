@@ -30,6 +30,9 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Metrics.Listen != "" {
+		o.Log.Warn("metrics.listen is set, but this version serves no metrics")
+	}
 	point, err := checkPoint(cfg.Mountpoint, o.Log)
 	if err != nil {
 		return err
@@ -154,7 +157,7 @@ func Registry(cfg *config.Config, point string, o Options) (*providers.Registry,
 		instances = append(instances, providers.Instance{
 			Protocol: p.Protocol, Type: p.Type, Aliases: p.Aliases,
 			Provider: providers.Guard(made, providers.GuardOptions{
-				Protocol: p.Protocol, Log: env.Log, Timeout: cfg.Timeouts.Lookup, ReadTimeout: cfg.Timeouts.Read,
+				Protocol: p.Protocol, Log: o.Log, Timeout: cfg.Timeouts.Lookup, ReadTimeout: cfg.Timeouts.Read,
 			}),
 		})
 	}

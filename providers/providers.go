@@ -164,7 +164,8 @@ type Stater interface {
 	Stat(ctx context.Context, path string) (Entry, error)
 }
 
-// A Walker lists a whole model more cheaply than directory by directory.
+// A Walker lists a whole model more cheaply than directory by directory. A model
+// without a revision may be as large as a bucket, and is never walked unasked.
 type Walker interface {
 	// Walk yields every file and link of the model; directories may be left
 	// out, as they follow from the paths.
@@ -237,7 +238,8 @@ func (t Type) WithAliases(names ...string) Type {
 type Env struct {
 	// Protocol is the instance's name: the Protocol of its origins and errors.
 	Protocol string
-	// Log receives what a person should know; never a secret.
+	// Log receives what a person should know; never a secret. It names the protocol
+	// already.
 	Log *slog.Logger
 	// Getenv reads the environment; os.Getenv if nil.
 	Getenv func(string) string

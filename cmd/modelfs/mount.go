@@ -47,6 +47,9 @@ SIGINT and SIGTERM unmount cleanly; a second one detaches the mount at once.`,
 			if err := f.apply(c, cfg, args); err != nil {
 				return err
 			}
+			if f.logFile != "" && !f.daemon {
+				return usage(c, "--log-file needs --daemon; in the foreground the log is standard error")
+			}
 			p := waitingParent()
 			if f.daemon && p == nil {
 				child, err := again(c.Context())

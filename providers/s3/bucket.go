@@ -140,7 +140,7 @@ func (b *bucket) head(ctx context.Context, key string, ask func(*s3.HeadObjectIn
 // noteOnce logs what people should know once of this bucket.
 func (b *bucket) noteOnce(what string, args ...any) {
 	if _, seen := b.noted.LoadOrStore(what, true); !seen {
-		b.p.env.Log.Warn(what, append([]any{"protocol", b.p.env.Protocol, "bucket", b.set.Bucket}, args...)...)
+		b.p.env.Log.Warn(what, append([]any{"bucket", b.set.Bucket}, args...)...)
 	}
 }
 

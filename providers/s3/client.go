@@ -80,7 +80,7 @@ func (p *Provider) loadOptions(keys keyValues, anonymous bool) []func(*config.Lo
 	opts := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient()),
 		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) {
-			p.env.Log.Debug("aws sdk: "+fmt.Sprintf(format, args...), "protocol", p.env.Protocol)
+			p.env.Log.Debug("aws sdk: " + fmt.Sprintf(format, args...))
 		})),
 		// Checksums of ranges mean different things to different servers, and
 		// some are false (composite ones without their -N).
