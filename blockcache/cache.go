@@ -38,7 +38,7 @@ type Options struct {
 	MaxShare float64
 	// MinFree is the space to leave free on the disk, in bytes, given its size.
 	MinFree func(total int64) int64
-	// Recent is how many blocks stay in memory for readers who follow; 112 if 0.
+	// Recent is how many blocks stay in memory for readers who follow; 128 if 0.
 	Recent int
 	// Streams is how many extents one source may be asked for at once, with a block
 	// in memory each; 32 if 0. It is each source's own: one that stalls takes no
@@ -123,7 +123,7 @@ func Open(o Options) (*Cache, error) {
 		o.Now = time.Now
 	}
 	if o.Recent == 0 {
-		o.Recent = 112
+		o.Recent = 128
 	}
 	if o.Streams == 0 {
 		o.Streams = 32

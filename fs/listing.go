@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"strings"
 	"sync"
@@ -13,6 +14,9 @@ import (
 // keepEntries is how large a listing may be and still be kept for lookups after
 // it was read. A larger one is streamed to those who read it.
 const keepEntries = 250_000
+
+// errGivenUp ends a listing that nobody waits for, or the mount does not any more.
+var errGivenUp = fmt.Errorf("%w: the listing was given up", providers.ErrUnavailable)
 
 // listing is what a source tells of one directory, while it tells it and after.
 // Whoever reads it is served from the entries that have arrived.
@@ -33,6 +37,7 @@ type listing struct {
 	err     error
 	more    chan struct{} // closed when entries, done or err change
 	readers int
+	given   bool // nobody waited for it any more, and it was given up
 }
 
 // list begins to read a directory of a model.
@@ -53,6 +58,9 @@ func (l *listing) read(ctx context.Context, dir string, entries iter.Seq2[provid
 	last := time.Now()
 	for e, err := range entries {
 		if err != nil {
+			if ctx.Err() != nil {
+				err = errGivenUp // not the reader's own interruption
+			}
 			l.take(dir, pending, true, err)
 			return
 		}
@@ -62,7 +70,11 @@ func (l *listing) read(ctx context.Context, dir string, entries iter.Seq2[provid
 			pending, last = pending[:0], time.Now()
 		}
 	}
-	l.take(dir, pending, true, ctx.Err())
+	var err error
+	if ctx.Err() != nil {
+		err = errGivenUp
+	}
+	l.take(dir, pending, true, err)
 }
 
 func (l *listing) take(dir string, es []providers.Entry, done bool, err error) {
@@ -163,28 +175,25 @@ func (l *listing) all(ctx context.Context) error {
 }
 
 // hold and release count those who wait for the listing; one that nobody waits
-// for any more is given up.
-func (l *listing) hold() {
+// for any more is given up, and then holds nobody.
+func (l *listing) hold() bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.given {
+		return false
+	}
 	l.readers++
-	l.mu.Unlock()
+	return true
 }
 
 func (l *listing) release() {
 	l.mu.Lock()
 	l.readers--
-	abandoned := l.readers == 0 && !l.done
-	l.mu.Unlock()
-	if abandoned {
+	if l.readers == 0 && !l.done {
+		l.given = true
 		l.cancel()
 	}
-}
-
-// small reports whether the listing was whole and came in so few requests that
-// listing again costs less than asking for some of its names.
-func (l *listing) small() bool {
-	n, done, err := l.state()
-	return done && err == nil && n <= 4000
+	l.mu.Unlock()
 }
 
 // state reports whether the listing ended well, failed, or is still under way.

@@ -912,6 +912,32 @@ func TestDirectoryOfManyFiles(t *testing.T) {
 	}
 }
 
+// TestAListingGivenUpIsBegunAgain closes a directory before its listing has come, and
+// reads it then: the second reader must not inherit the cancellation, which its
+// getdents would meet as EINTR for ever.
+func TestAListingGivenUpIsBegunAgain(t *testing.T) {
+	src := newSource()
+	src.Publish("m", "", files("d/f", "1"))
+	r := mounted(t, src, nil)
+	if _, err := os.Lstat(r.path("m/d")); err != nil {
+		t.Fatal(err)
+	}
+	src.Delay(50 * time.Millisecond)
+	defer src.Delay(0)
+	for range 20 {
+		d, err := os.Open(r.path("m/d"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		if es, err := os.ReadDir(r.path("m/d")); err != nil || len(es) != 1 {
+			t.Fatalf("%d entries, %v", len(es), err)
+		}
+		src.Publish("m", "", files("d/f", fmt.Sprint(rand.Int()))) // another listing
+		r.settle()
+	}
+}
+
 func TestSizesNotInTheListing(t *testing.T) {
 	src := providertest.NewMemory(providertest.MemoryOptions{Protocol: "mem", NoSizes: true})
 	src.Publish("m", "", files("f", "12345"))

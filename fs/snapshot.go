@@ -52,8 +52,7 @@ func (s *snapshot) listing(dir string) *listing {
 	f := s.owner.f
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.dirs[dir]; l != nil && s.good(l) {
-		l.hold()
+	if l := s.dirs[dir]; l != nil && s.good(l) && l.hold() {
 		return l
 	}
 	s.trim()
@@ -88,7 +87,7 @@ func (s *snapshot) good(l *listing) bool {
 	age := s.owner.f.now().Sub(l.at)
 	switch {
 	case err != nil:
-		return age < time.Second && !errors.Is(err, context.Canceled)
+		return age < time.Second && !errors.Is(err, errGivenUp)
 	case !s.live():
 		return true
 	case done && n > keepEntries:
@@ -130,16 +129,60 @@ func (s *snapshot) lookup(ctx context.Context, p string) (providers.Entry, error
 	if e, ok := s.known(p); ok {
 		return e, nil
 	}
+	if s.cheaperListed(dir) {
+		if e, err := s.relisted(ctx, dir, name); err == nil || final(err) {
+			return s.sized(ctx, e, err)
+		}
+		return s.stat(ctx, p)
+	}
 	s.mu.Lock()
 	l := s.dirs[dir]
 	s.mu.Unlock()
-	if l != nil && (s.good(l) || l.small()) || !s.canStat() {
+	if l != nil && s.good(l) || !s.canStat() {
 		e, err := s.inListing(ctx, dir, name)
 		if err == nil || !s.canStat() || final(err) {
 			return s.sized(ctx, e, err)
 		}
 	}
 	return s.stat(ctx, p)
+}
+
+// smallListing is how many entries come in so few requests that listing again costs
+// less than asking for some of them one by one.
+const smallListing = 4000
+
+// cheaperListed reports whether a directory of a live model is better listed anew than
+// asked about name by name: it was listed before, is small, and is not on a local disk.
+func (s *snapshot) cheaperListed(dir string) bool {
+	if !s.live() {
+		return false
+	}
+	if _, local := providers.As[providers.Opener](s.m); local {
+		return false
+	}
+	s.mu.Lock()
+	l := s.dirs[dir]
+	s.mu.Unlock()
+	if l == nil || s.good(l) {
+		return false
+	}
+	n, done, err := l.state()
+	return done && err == nil && n <= smallListing
+}
+
+// relisted finds a name in a listing that is no older than it has to be, waiting for
+// all of it.
+func (s *snapshot) relisted(ctx context.Context, dir, name string) (providers.Entry, error) {
+	l := s.listing(dir)
+	defer l.release()
+	if err := l.all(ctx); err != nil {
+		return providers.Entry{}, err
+	}
+	e, ok, _, err := l.find(name)
+	if err == nil && !ok {
+		err = iofs.ErrNotExist
+	}
+	return e, err
 }
 
 func (s *snapshot) canStat() bool {
@@ -287,6 +330,16 @@ func (s *snapshot) check(ctx context.Context, e providers.Entry, force bool) err
 			return providers.ErrChanged // somebody else has met the new content
 		}
 		return nil
+	}
+	if !force && s.cheaperListed(dirOf(e.Path)) {
+		// One question for all files of the directory.
+		now, err := s.relisted(ctx, dirOf(e.Path), path.Base(e.Path))
+		if absent(err) || err == nil && now.Identity() != e.Identity() {
+			return providers.ErrChanged
+		}
+		if err == nil {
+			return nil
+		}
 	}
 	f := s.owner.f
 	_, err := once(ctx, f, "check\x00"+s.key()+"\x00"+e.Path+"\x00"+e.Identity(), func(ctx context.Context) (struct{}, error) {
