@@ -2,7 +2,6 @@ package mount
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -153,9 +152,6 @@ func TestABusyMountIsDetached(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Mountpoint, "memory")); !os.IsNotExist(err) {
 		t.Errorf("still mounted: %v", err)
-	}
-	if _, err := io.ReadAll(f); err == nil {
-		t.Log("the bytes were in the page cache")
 	}
 }
 
