@@ -86,5 +86,5 @@ func download(ctx context.Context, url, path string, size int64) (*reading, erro
 	if err := errors.Join(f.Truncate(size), g.Wait()); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &reading{f, size, time.Since(began)}, nil
+	return &reading{f: f, n: size, took: time.Since(began)}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"sync/atomic"
@@ -15,94 +16,123 @@ import (
 
 const chunk = 1 << 20 // what a reader asks for at once
 
-// reading is a file that was read once and is still open.
+// reading is a file that is open and was read up to some place.
 type reading struct {
 	f    *os.File
-	n    int64
+	m    []byte // the file, if it is read by mmap
+	p    []byte
+	n    int64 // bytes read
 	took time.Duration
 }
 
 func (r *reading) speed() float64 { return float64(r.n) / r.took.Seconds() }
 
-// verify compares every byte of the file with the pattern, through the handle that
-// was measured, and closes it. The pages it meets are those that the reader got.
+// verify compares every byte read with the pattern, through the handle that was
+// measured, and closes it. The pages it meets are those that the reader got.
 func (r *reading) verify() error {
-	return errors.Join(checkAll(r.f, 0, r.n), r.f.Close())
+	return errors.Join(checkAll(r.f, 0, r.n), r.close())
 }
 
-// readWhole opens a file and reads it from its beginning to its end.
-func readWhole(path string) (*reading, error) {
+func (r *reading) close() error {
+	var err error
+	if r.m != nil {
+		err = unix.Munmap(r.m)
+	}
+	return errors.Join(err, r.f.Close())
+}
+
+// openRead opens a file for read.
+func openRead(path string) (*reading, error) {
 	began := time.Now()
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	n, err := drain(f)
+	return &reading{f: f, p: make([]byte, chunk), took: time.Since(began)}, nil
+}
+
+// openMap opens a file and maps it.
+func openMap(path string) (*reading, error) {
+	r, err := openRead(path)
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, err
 	}
-	return &reading{f, n, time.Since(began)}, nil
+	began := time.Now()
+	fi, err := r.f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, r.f.Close())
+	}
+	r.m, err = unix.Mmap(int(r.f.Fd()), 0, int(fi.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("map %s: %w", path, err), r.f.Close())
+	}
+	r.took += time.Since(began)
+	return r, nil
+}
+
+// advance reads on for at most n bytes. It returns [io.EOF] at the end of the file.
+func (r *reading) advance(n int64) error {
+	began := time.Now()
+	defer func() { r.took += time.Since(began) }()
+	for end := r.n + n; r.n < end; {
+		got, err := r.next()
+		if bad := sample(r.p[:got], r.n); bad != nil {
+			return fmt.Errorf("%s: %w", r.f.Name(), bad)
+		}
+		r.n += int64(got)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next gets at most one chunk.
+func (r *reading) next() (int, error) {
+	if r.m == nil {
+		return r.f.Read(r.p)
+	}
+	if r.n == int64(len(r.m)) {
+		return 0, io.EOF
+	}
+	return copy(r.p, r.m[r.n:]), nil
+}
+
+// finish reads to the end.
+func (r *reading) finish() error {
+	err := r.advance(math.MaxInt64 - r.n)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // readAgain reads an open file from its beginning to its end once more.
 func (r *reading) readAgain() error {
-	began := time.Now()
+	r.n, r.took = 0, 0
 	if _, err := r.f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	n, err := drain(r.f)
-	r.n, r.took = n, time.Since(began)
-	return err
+	return r.finish()
 }
 
-// drain reads to the end and returns how many bytes there were.
-func drain(f *os.File) (done int64, err error) {
-	p := make([]byte, chunk)
-	for {
-		n, err := f.Read(p)
-		if bad := sample(p[:n], done); bad != nil {
-			return done, fmt.Errorf("%s: %w", f.Name(), bad)
-		}
-		done += int64(n)
-		if err == io.EOF {
-			return done, nil
-		}
-		if err != nil {
-			return done, err
-		}
-	}
-}
+// opener opens a file for one way of reading it.
+type opener func(path string) (*reading, error)
 
-// mapWhole maps a file and copies all of it out, in order.
-func mapWhole(path string) (r *reading, err error) {
-	p := make([]byte, chunk)
-	began := time.Now()
-	f, err := os.Open(path)
+// whole opens a file and reads it to its end.
+func (open opener) whole(path string) (*reading, error) {
+	r, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
+	if err := r.finish(); err != nil {
+		return nil, errors.Join(err, r.close())
 	}
-	m, err := unix.Mmap(int(f.Fd()), 0, int(fi.Size()), unix.PROT_READ, unix.MAP_SHARED)
-	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", path, err)
-	}
-	defer func() { err = errors.Join(err, unix.Munmap(m)) }()
-	for off := 0; off < len(m); off += chunk {
-		n := copy(p, m[off:])
-		if err := sample(p[:n], int64(off)); err != nil {
-			return nil, fmt.Errorf("%s, mapped: %w", path, err)
-		}
-	}
-	return &reading{f, int64(len(m)), time.Since(began)}, nil
+	return r, nil
 }
+
+func readWhole(path string) (*reading, error) { return opener(openRead).whole(path) }
+func mapWhole(path string) (*reading, error)  { return opener(openMap).whole(path) }
 
 // readHead opens a file and reads its first bytes.
 func readHead(path string) (*reading, error) {
@@ -120,7 +150,7 @@ func readHead(path string) (*reading, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	return &reading{f, int64(n), took}, nil
+	return &reading{f: f, n: int64(n), took: took}, nil
 }
 
 // readAt reads one piece somewhere.
