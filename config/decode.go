@@ -21,6 +21,11 @@ type decoder struct {
 	lines    map[string]int
 	roots    []string // every key of the file's own sections, for suggestions
 	home     string   // what ~ stands for at the beginning of a path
+	getenv   func(string) string
+}
+
+func newDecoder(lines map[string]int, env environment) *decoder {
+	return &decoder{lines: lines, home: env.getenv("HOME"), getenv: env.getenv}
 }
 
 // unmarshaler is the interface of YAML libraries by which a type that can be

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
@@ -47,9 +48,14 @@ func (d *decoder) instances(entries []*ast.MappingValueNode, types []providers.T
 		}
 	})
 	for _, t := range types {
-		if !mentioned[t.Name] {
-			list = append(list, Provider{Protocol: t.Name, Type: t.Name, Aliases: t.Aliases, Config: t.Config()})
+		if mentioned[t.Name] {
+			continue
 		}
+		p := Provider{Protocol: t.Name, Type: t.Name, Aliases: t.Aliases, Config: t.Config()}
+		if a, ok := p.Config.(providers.Ambient); ok && !a.Ambient(d.getenv) {
+			continue
+		}
+		list = append(list, p)
 	}
 	for _, p := range list {
 		d.checkItself(p)
@@ -57,6 +63,28 @@ func (d *decoder) instances(entries []*ast.MappingValueNode, types []providers.T
 	d.aliases(list)
 	slices.SortStableFunc(list, func(a, b Provider) int { return cmp.Compare(rank(a), rank(b)) })
 	return list, off
+}
+
+// Instance returns the Config of an instance of t that the provider called protocol
+// makes for itself from settings.
+func Instance(t providers.Type, protocol string, settings map[string]any, getenv func(string) string) (any, error) {
+	data, err := yaml.Marshal(settings)
+	if err != nil {
+		return nil, err
+	}
+	root, err := parse(data)
+	if err != nil {
+		return nil, problems{syntaxProblem(err)}.in("")
+	}
+	d := newDecoder(map[string]int{}, newEnvironment(getenv))
+	p := Provider{Protocol: protocol, Type: t.Name, Config: t.Config()}
+	if pairs, ok := mapping(root); ok {
+		d.settings(pairs, reflect.ValueOf(p.Config).Elem(), join("providers", protocol))
+	}
+	if len(d.problems) == 0 {
+		d.checkItself(p)
+	}
+	return p.Config, d.problems.in("")
 }
 
 // rank orders instances for the search: by type, the default one first.

@@ -32,7 +32,8 @@ func load(file string, data []byte, types []providers.Type, env environment) (*C
 	if err != nil {
 		return nil, problems{syntaxProblem(err)}.in(file)
 	}
-	d := &decoder{lines: c.lines, roots: settings(), home: env.getenv("HOME")}
+	d := newDecoder(c.lines, env)
+	d.roots = settings()
 	instances := d.decodeRoot(root, c)
 	c.Providers, c.off = d.instances(instances, types)
 	if len(d.problems) == 0 {

@@ -132,25 +132,20 @@ func checkLocal(reg *providers.Registry, point string) error {
 
 // Registry makes the provider instances that cfg describes, each behind its guard.
 func Registry(cfg *config.Config, point string, o Options) (*providers.Registry, error) {
-	types := map[string]providers.Type{}
+	f := foundry{types: map[string]providers.Type{}, log: o.Log, strict: cfg.Verify == "strict"}
 	for _, t := range o.Types {
-		types[t.Name] = t
+		f.types[t.Name] = t
 	}
 	var reg *providers.Registry
+	// Called when a model is resolved, long after reg is made.
+	f.open = func(protocol string) (providers.Provider, error) { return reg.Provider(protocol) }
 	var instances []providers.Instance
 	for _, p := range cfg.Providers {
-		t, ok := types[p.Type]
-		if !ok {
-			return nil, fmt.Errorf("providers.%s: no type %q is built in", p.Protocol, p.Type)
+		t, err := f.find(p.Type)
+		if err != nil {
+			return nil, fmt.Errorf("providers.%s: %w", p.Protocol, err)
 		}
-		env := providers.Env{
-			Protocol: p.Protocol,
-			Log:      o.Log.With("protocol", p.Protocol),
-			Strict:   cfg.Verify == "strict",
-			// Called when a model is resolved, long after reg is made.
-			Open: func(protocol string) (providers.Provider, error) { return reg.Provider(protocol) },
-		}
-		made, err := t.New(env.Fill(), p.Config)
+		made, err := f.make(t, p.Protocol, p.Config)
 		if err != nil {
 			return nil, fmt.Errorf("providers.%s: %w", p.Protocol, err)
 		}
@@ -166,6 +161,40 @@ func Registry(cfg *config.Config, point string, o Options) (*providers.Registry,
 		Search: cfg.Search, Mountpoints: []string{point}, Log: o.Log,
 	})
 	return reg, err
+}
+
+// foundry makes provider instances, and those that they make for themselves.
+type foundry struct {
+	types  map[string]providers.Type
+	log    *slog.Logger
+	strict bool
+	open   func(protocol string) (providers.Provider, error)
+}
+
+// find returns a type.
+func (f foundry) find(typ string) (providers.Type, error) {
+	t, ok := f.types[typ]
+	if !ok {
+		return t, fmt.Errorf("no type %q is built in", typ)
+	}
+	return t, nil
+}
+
+// make makes an instance of t that is called protocol.
+func (f foundry) make(t providers.Type, protocol string, cfg any) (providers.Provider, error) {
+	env := providers.Env{Protocol: protocol, Log: f.log.With("protocol", protocol), Strict: f.strict, Open: f.open}.Fill()
+	env.Make = func(typ string, settings map[string]any) (providers.Provider, error) {
+		t, err := f.find(typ)
+		if err != nil {
+			return nil, err
+		}
+		cfg, err := config.Instance(t, protocol, settings, env.Getenv)
+		if err != nil {
+			return nil, err
+		}
+		return f.make(t, protocol, cfg)
+	}
+	return t.New(env, cfg)
 }
 
 // closeTime is how long a daemon may take to let go of its cache after unmounting.

@@ -16,6 +16,8 @@ var (
 	ErrChanged = errors.New("changed at the source")
 	// ErrStale says that pinned content is no longer served.
 	ErrStale = errors.New("pinned content is no longer at the source")
+	// ErrWhole answers ReadRange: the source sends this file only as a whole.
+	ErrWhole = errors.New("the source sends this file only as a whole")
 	// ErrUnavailable says that the source did not answer, or throttles.
 	ErrUnavailable = errors.New("source unavailable")
 	// ErrOffline is an ErrUnavailable by choice: a setting forbids to ask, and

@@ -117,7 +117,7 @@ func (g *guard) explain(ctx, bounded context.Context, what Error, err error) err
 func final(err error) bool {
 	for _, answer := range []error{
 		iofs.ErrNotExist, iofs.ErrPermission, iofs.ErrInvalid, errors.ErrUnsupported,
-		ErrPartial, ErrChanged, ErrStale, ErrCorrupt, ErrOffline, errPanic,
+		ErrPartial, ErrWhole, ErrChanged, ErrStale, ErrCorrupt, ErrOffline, errPanic,
 	} {
 		if errors.Is(err, answer) {
 			return true

@@ -13,7 +13,7 @@
 // implement [Provider] and [Model], add one line to providers/all, and run the
 // suite in providers/providertest over it. What a source can do better than the
 // plain contract it offers through the optional interfaces of this package:
-// [Stater], [Walker], [Opener], [Lister], [Digester], [Endpointer].
+// [Stater], [Walker], [Opener], [Lister], [Digester], [Describer], [Endpointer].
 //
 // # Terms
 //
@@ -28,7 +28,7 @@
 // Methods return errors that wrap one of the sentinels: [iofs.ErrNotExist] only
 // when the source itself said so, [iofs.ErrPermission] for missing or refused
 // credentials, [ErrUnavailable] for a source that does not answer or throttles,
-// [ErrChanged], [ErrStale], [ErrCorrupt], [ErrPartial] as described at each, and
+// [ErrChanged], [ErrStale], [ErrCorrupt], [ErrPartial], [ErrWhole] as described at each, and
 // [errors.ErrUnsupported] for what a source cannot do. An [*Error] adds what
 // was asked and the remedy. A provider translates the errors of its SDK at its
 // own edge, by type or status code and never by message text.
@@ -92,6 +92,10 @@ type Model interface {
 	// with [ErrStale] and never returns a byte of it. The reader yields exactly
 	// n bytes or an error, which for a failed checksum may come with the last
 	// byte; reads end soon after ctx does. The caller closes it.
+	//
+	// Where a file can be had only from its beginning to its end, ReadRange
+	// answers [ErrWhole] to every other range, at once if that is known: the
+	// caller then asks for all of it, once, and keeps what comes.
 	ReadRange(ctx context.Context, e Entry, off, n int64) (io.ReadCloser, error)
 }
 
@@ -196,6 +200,19 @@ type Lister interface {
 	List(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
 
+// A Describer tells facts about a model that people ask for: flavours, versions,
+// what is missing of it. Machines are told by files.
+type Describer interface {
+	// Describe may ask the source. Keys are lower case words with dots.
+	Describe(ctx context.Context) ([]Fact, error)
+}
+
+// A Fact is one line of what is known about a model; never a secret.
+type Fact struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
 // An Endpointer tells which place it asks. What was learned under a protocol name
 // from one place is not believed of another, if the configuration changes.
 type Endpointer interface {
@@ -211,11 +228,18 @@ type Type struct {
 	Aliases []string
 	// Config returns a pointer to a new Config struct with its defaults. Its
 	// fields carry yaml tags; inline structs, UnmarshalYAML(func(any) error) and
-	// encoding.TextUnmarshaler are honoured, and it may have a method Check() error.
+	// encoding.TextUnmarshaler are honoured. It may have a method Check() error,
+	// and be an [Ambient].
 	Config func() any
 	// New makes an instance from what Config returned. It must not use the
 	// network: a source that is down at mount time is only down.
 	New func(env Env, config any) (Provider, error)
+}
+
+// An Ambient is a Config of a type that has an instance without being configured
+// only where the environment asks for one.
+type Ambient interface {
+	Ambient(getenv func(string) string) bool
 }
 
 // Define makes a Type whose constructor takes its own Config struct.
@@ -244,7 +268,13 @@ type Env struct {
 	// Getenv reads the environment; os.Getenv if nil.
 	Getenv func(string) string
 	// Open finds another instance, for sources whose bytes live elsewhere.
+	// It works once all instances are made, and not in a constructor.
 	Open func(protocol string) (Provider, error)
+	// Make makes a further instance of a type for the caller's own use, from
+	// settings as its configuration has them: a repository that only dvc's
+	// configuration names is read by a git instance of dvc's own. It has no
+	// [Guard], as calls pass through that of its owner.
+	Make func(typ string, settings map[string]any) (Provider, error)
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 	// Strict is the mount's verify: strict; an instance's own key overrides it.
