@@ -8,7 +8,9 @@
 // Each object has one data file of its full size, sparse until it is complete,
 // and records in a Badger index that tell which blocks are there and what their
 // checksums are. A [Reader] is one use of an object: it is asked for ranges, and
-// what is missing is fetched through the function that came with it.
+// what is missing is fetched through the function that came with it. A source that
+// has no ranges answers ErrWhole to the first of them; one stream then brings the
+// whole object, and serves everybody.
 //
 // An object passes through two states. While it is incomplete its blocks
 // belong to the source that sent them: two sources that claim the same digest

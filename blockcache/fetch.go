@@ -34,6 +34,11 @@ type extent struct {
 	first   int64
 	flights []*flight
 	ahead   bool // nobody waits for it yet
+
+	// A whole stream brings all of the object. Its flights are nil for blocks
+	// that nobody misses, and those before next are past; o.mu guards both.
+	whole bool
+	next  int64
 }
 
 // want makes sure that blocks first to last are stored or on their way, and
@@ -67,6 +72,10 @@ func (o *object) plan(first, last, ahead int64) (waits map[int64]*flight, extent
 			delete(o.failed, b)
 		}
 	}
+	if o.whole {
+		waits, extents = o.planWhole(first, last)
+		return waits, extents, nil
+	}
 	end := o.reach(last, ahead)
 	var x *extent
 	for b := first; b <= end; b++ {
@@ -84,18 +93,24 @@ func (o *object) plan(first, last, ahead int64) (waits map[int64]*flight, extent
 			x = nil
 		}
 		if b <= last && fl != nil {
-			if waits == nil {
-				waits = map[int64]*flight{}
-			}
-			waits[b] = fl
-			if fl.buf != nil {
-				fl.buf.refs.Add(1)
-			} else {
-				fl.joined++
-			}
+			waits = fl.join(waits, b)
 		}
 	}
 	return waits, extents, nil
+}
+
+// join adds the flight of block b to those that a reader waits for.
+func (fl *flight) join(waits map[int64]*flight, b int64) map[int64]*flight {
+	if waits == nil {
+		waits = map[int64]*flight{}
+	}
+	waits[b] = fl
+	if fl.buf != nil {
+		fl.buf.refs.Add(1)
+	} else {
+		fl.joined++
+	}
+	return waits
 }
 
 // reach returns the last block to fetch for a reader that is at block last and will
@@ -131,9 +146,16 @@ func (o *object) launch(x *extent, g *gate, src Source) {
 	}
 	started := o.start(func(ctx context.Context) {
 		defer end()
+		useless := o.noRanges
+		if x.whole {
+			useless = nil
+		}
 		select {
 		case g.all <- struct{}{}:
 			defer func() { <-g.all }()
+		case <-useless:
+			o.drop(x)
+			return
 		case <-ctx.Done():
 			o.fail(x.first, x.flights, ErrClosed)
 			return
@@ -147,7 +169,11 @@ func (o *object) launch(x *extent, g *gate, src Source) {
 			if ctx.Err() != nil && err != nil {
 				err = ErrClosed
 			}
-			if err != nil {
+			o.endWhole(x)
+			switch {
+			case errors.Is(err, ErrWhole) && !x.whole:
+				o.becomeWhole(x)
+			case err != nil:
 				o.fail(x.first+int64(done), x.flights[done:], err)
 			}
 			o.advance()
@@ -156,21 +182,14 @@ func (o *object) launch(x *extent, g *gate, src Source) {
 	})
 	if !started {
 		end()
+		o.endWhole(x)
 		o.fail(x.first, x.flights, ErrClosed)
 	}
 }
 
 // drop undoes the flights of an extent that will not be fetched now. Whoever
 // joined one meanwhile is told to ask again.
-func (o *object) drop(x *extent) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, fl := range x.flights {
-		delete(o.flights, x.first+int64(i))
-		fl.err = errLost
-		close(fl.done)
-	}
-}
+func (o *object) drop(x *extent) { o.fail(x.first, x.flights, errLost) }
 
 // fail ends flights with an error, which is remembered for a moment: the kernel
 // asks again for each page of a failed read.
@@ -179,8 +198,11 @@ func (o *object) fail(first int64, flights []*flight, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, fl := range flights {
+		if fl == nil {
+			continue
+		}
 		b := first + int64(i)
-		if fl.joined > 0 && !errors.Is(err, ErrClosed) {
+		if fl.joined > 0 && !errors.Is(err, ErrClosed) && err != errLost { //nolint:errorlint // our own sentinel, unwrapped
 			o.failed[b] = failure{err, until}
 		}
 		delete(o.flights, b)
@@ -204,8 +226,11 @@ func (o *object) stream(ctx context.Context, x *extent, src Source, done *int) e
 			o.c.log.Debug("close body", "error", err)
 		}
 	}()
+	if x.whole {
+		return o.streamWhole(ctx, x, body, src, done)
+	}
 	for i, fl := range x.flights {
-		if err := o.receive(ctx, x.first+int64(i), fl, body, src); err != nil {
+		if _, err := o.receive(ctx, x.first+int64(i), fl, body, src); err != nil {
 			return err
 		}
 		*done++
@@ -213,27 +238,29 @@ func (o *object) stream(ctx context.Context, x *extent, src Source, done *int) e
 	return nil
 }
 
-// receive reads one block from body, checks it, answers its waiters and stores it.
-func (o *object) receive(ctx context.Context, b int64, fl *flight, body io.Reader, src Source) error {
+// receive reads one block from body, checks it, answers its waiters and stores it,
+// if it can.
+func (o *object) receive(ctx context.Context, b int64, fl *flight, body io.Reader, src Source) (stored bool, err error) {
 	buf := o.c.pool.get(blockLen(o.key.Size, b))
 	defer buf.release()
 	if n, err := io.ReadFull(body, buf.data); err != nil {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
-		return fmt.Errorf("%d of %d bytes of block %d arrived: %w", n, len(buf.data), b, err)
+		return false, fmt.Errorf("%d of %d bytes of block %d arrived: %w", n, len(buf.data), b, err)
 	}
 	o.c.stats.misses.Add(1)
 	o.c.stats.fetched.Add(int64(len(buf.data)))
 	if o.n == 1 {
 		if err := o.checkWhole(ctx, buf, src); err != nil {
-			return err
+			return false, err
 		}
 	}
 	o.publish(b, fl, buf)
 	sum := checksum(buf.data)
-	o.settle(b, buf, sum, o.store(b, buf.data))
-	return nil
+	stored = o.store(b, buf.data)
+	o.settle(b, buf, sum, stored)
+	return stored, nil
 }
 
 // checkWhole holds an object of one block to its digest before anybody sees it;

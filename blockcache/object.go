@@ -41,11 +41,16 @@ type object struct {
 	dirty    map[uint32]bool // groups not yet in the index
 	flights  map[int64]*flight
 	failed   map[int64]failure
-	broken   error     // once set, every read fails with it
-	passing  int       // blocks served without being stored
-	src      Source    // the newest user's
-	hash     hash.Hash // digest of blocks before next
-	sum      string    // what hash has to come to
+	broken   error  // once set, every read fails with it
+	passing  int    // blocks served without being stored
+	src      Source // the newest user's
+	readers  int
+	whole    bool          // the source sends it only as a whole
+	noRanges chan struct{} // closed when whole is set
+	coming   *extent       // the whole stream under way
+	wanted   chan struct{} // a reader waits for a block of coming
+	hash     hash.Hash     // digest of blocks before next
+	sum      string        // what hash has to come to
 	next     int64
 	checking bool
 	again    bool // the check has to begin again
@@ -170,7 +175,7 @@ func (c *Cache) loadObject(s *slot, rec record, key Key, src Source) *object {
 	o := &object{
 		c: c, slot: s, key: key, n: n, src: src, gen: rec.Gen,
 		sealed: make(chan struct{}), have: newBitmap(n), verified: newBitmap(n),
-		crc: make([]uint32, n), dirty: map[uint32]bool{}, flights: map[int64]*flight{}, failed: map[int64]failure{},
+		crc: make([]uint32, n), dirty: map[uint32]bool{}, wanted: make(chan struct{}, 1), noRanges: make(chan struct{}), flights: map[int64]*flight{}, failed: map[int64]failure{},
 	}
 	o.hash, o.sum = newHash(key.Digest, key.Size)
 	if n == 0 {

@@ -2,11 +2,16 @@ package blockcache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
 )
+
+// ErrWhole is what Fetch answers to a part of an object that its source sends only
+// from the beginning to the end. The cache then asks for all of it, once.
+var ErrWhole = errors.New("the source sends the object only as a whole")
 
 // Source is how a reader's missing bytes are obtained.
 type Source struct {
@@ -43,6 +48,7 @@ func (c *Cache) Reader(ctx context.Context, key Key, src Source) (*Reader, error
 	}
 	o.mu.Lock()
 	o.src = src
+	o.readers++
 	o.mu.Unlock()
 	r := &Reader{o: o, src: src, filling: o.file.Load() == nil}
 	if r.filling {
@@ -58,6 +64,9 @@ func (r *Reader) Close() error {
 		if r.filling {
 			r.o.c.active.Add(-1)
 		}
+		r.o.mu.Lock()
+		r.o.readers--
+		r.o.mu.Unlock()
 		r.o.release()
 	}
 	return nil

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -39,7 +41,11 @@ func (n *file) source(s *snapshot, e providers.Entry) blockcache.Source {
 		Name:   n.c.key.protocol,
 		Strict: s.origin.Verify,
 		Fetch: func(ctx context.Context, off, size int64) (io.ReadCloser, error) {
-			return s.m.ReadRange(ctx, e, off, size)
+			body, err := s.m.ReadRange(ctx, e, off, size)
+			if errors.Is(err, providers.ErrWhole) {
+				err = fmt.Errorf("%w: %w", blockcache.ErrWhole, err)
+			}
+			return body, err
 		},
 	}
 	if d, ok := providers.As[providers.Digester](s.m); ok {

@@ -17,7 +17,8 @@ type body struct {
 	cancel context.CancelCauseFunc
 	stall  *time.Timer
 	probe  bool
-	spoke  bool // sent a byte
+	spoke  bool  // sent a byte
+	behind int64 // bytes that come first and that the reader has already
 }
 
 // dial asks for what is left. ctx bounds the wait for a slot only.
@@ -37,6 +38,10 @@ func (r *guardedReader) dial(ctx context.Context) error {
 	g.requests.Add(1)
 	err = g.call(r.what(), func() (err error) {
 		b.rc, err = r.m.m.ReadRange(b.ctx, r.e, r.off, r.left)
+		if r.off > 0 && r.want == r.e.Size && errors.Is(err, ErrWhole) {
+			b.behind = r.off // a whole file can only be begun again
+			b.rc, err = r.m.m.ReadRange(b.ctx, r.e, 0, r.e.Size)
+		}
 		return err
 	})
 	b.stall.Stop()
@@ -55,6 +60,13 @@ func (r *guardedReader) readBody(p []byte) (n int) {
 		return 0
 	}
 	var err error // of the body, kept apart from a panic
+	for b.behind > 0 && err == nil {
+		err = r.catchUp(b)
+	}
+	if err != nil {
+		r.cause = r.drop(err)
+		return 0
+	}
 	b.stall.Reset(r.m.g.opts.StallTimeout)
 	if panicked := r.m.g.call(r.what(), func() error {
 		n, err = readSome(b.rc, p)
@@ -78,6 +90,22 @@ func (r *guardedReader) readBody(p []byte) (n int) {
 		return 0
 	}
 	return n
+}
+
+// catchUp throws some of the bytes away that the reader has already.
+func (r *guardedReader) catchUp(b *body) (err error) {
+	p := make([]byte, min(b.behind, 64<<10))
+	b.stall.Reset(r.m.g.opts.StallTimeout)
+	defer b.stall.Stop()
+	if panicked := r.m.g.call(r.what(), func() error {
+		var n int
+		n, err = readSome(b.rc, p)
+		b.behind -= int64(n)
+		return nil
+	}); panicked != nil {
+		return panicked
+	}
+	return err
 }
 
 // end looks behind the last byte: a body that proves its checksum does so there,

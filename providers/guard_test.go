@@ -114,6 +114,55 @@ func TestGuardReadRecovers(t *testing.T) {
 
 // What it cannot recover from ends in time, in the right error, with no byte that
 // is not the file's.
+// wholeOnly answers ErrWhole to every part of a file.
+type wholeOnly struct{ providers.Provider }
+
+func (w wholeOnly) Resolve(ctx context.Context, name, ref string) (providers.Model, error) {
+	m, err := w.Provider.Resolve(ctx, name, ref)
+	return wholeOnlyModel{m}, err
+}
+
+type wholeOnlyModel struct{ providers.Model }
+
+func (m wholeOnlyModel) ReadRange(ctx context.Context, e providers.Entry, off, n int64) (io.ReadCloser, error) {
+	if off != 0 || n != e.Size {
+		return nil, providers.ErrWhole
+	}
+	return m.Model.ReadRange(ctx, e, off, n)
+}
+
+// A whole file that breaks is begun again, and what was read of it is read past.
+func TestGuardReadsWholeFileOn(t *testing.T) {
+	mem := providertest.NewMemory(providertest.MemoryOptions{})
+	mem.Publish("m", "", providertest.Text(map[string]string{"f": content}))
+	faulty := providertest.NewFaulty(wholeOnly{mem})
+	guard := providers.Guard(faulty, providers.GuardOptions{Protocol: "memory", Backoff: 1})
+	m, err := guard.Resolve(t.Context(), "m", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := providers.Stat(t.Context(), m, "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.ReadRange(t.Context(), e, 3, 5); !errors.Is(err, providers.ErrWhole) {
+		t.Errorf("a part: got %v, want %v", err, providers.ErrWhole)
+	}
+	for _, cut := range []int{7, 20} {
+		faulty.Next("read", 1, providertest.Fault{Cut: cut})
+		faulty.Next("read", 1, providertest.Fault{}) // for the rest, which is no whole
+		faulty.Next("read", 1, providertest.Fault{Cut: cut + 4})
+	}
+	rc, err := m.ReadRange(t.Context(), e, 0, e.Size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rc.Close()
+	if got, err := io.ReadAll(rc); err != nil || string(got) != content {
+		t.Errorf("got %q, %v; want all of the file", got, err)
+	}
+}
+
 func TestGuardReadGivesUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault providertest.Fault
