@@ -16,17 +16,18 @@ var errPanic = errors.New("the provider panicked; the log has the stack")
 
 // ask runs one op with its deadline, attempts and accounting.
 func (g *guard) ask(ctx context.Context, what Error, call func(context.Context) error) error {
-	probe, err := g.admit(what)
+	leave, err := g.admit(what)
 	if err != nil {
 		return err
 	}
 	timeout := g.opts.Timeout
-	if probe {
+	if leave.probe() {
 		timeout /= 3 // the caller who happens to probe should not pay the whole
 	}
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		if err = g.acquire(bounded); err == nil {
 			g.requests.Add(1)
 			err = g.call(what, func() error { return call(bounded) })
@@ -35,8 +36,8 @@ func (g *guard) ask(ctx context.Context, what Error, call func(context.Context) 
 		if err != nil {
 			err = g.explain(ctx, bounded, what, err)
 		}
-		g.report(ctx.Err(), probe, err)
-		last := probe || attempt >= g.opts.Attempts || !errors.Is(err, ErrUnavailable)
+		g.report(ctx.Err(), leave, began, err)
+		last := leave.probe() || attempt >= g.opts.Attempts || !errors.Is(err, ErrUnavailable)
 		if last || !g.pause(bounded, g.wait(g.opts.Backoff, attempt, err)) {
 			return err
 		}
@@ -44,15 +45,15 @@ func (g *guard) ask(ctx context.Context, what Error, call func(context.Context) 
 }
 
 // admit asks the breaker; a refusal says what the source last failed with.
-func (g *guard) admit(what Error) (probe bool, err error) {
-	probe, left := g.breaker.admit(time.Now())
+func (g *guard) admit(what Error) (ticket, error) {
+	leave, left := g.breaker.admit(time.Now(), what.Name)
 	if left <= 0 {
-		return probe, nil
+		return leave, nil
 	}
 	g.mu.Lock()
 	last := g.lastError
 	g.mu.Unlock()
-	return false, g.error(what, fmt.Errorf("%w: left alone for %s more after: %s",
+	return leave, g.error(what, fmt.Errorf("%w: left alone for %s more after: %s",
 		ErrUnavailable, left.Round(100*time.Millisecond), last), "")
 }
 
@@ -126,31 +127,45 @@ func final(err error) bool {
 	return false
 }
 
-// report counts what came of one attempt, for health and the breaker. When the
-// caller has gone away, which ended then says, there is no verdict.
-func (g *guard) report(ended error, probe bool, err error) {
+// patience is how long a caller has to have waited for its going away to say
+// something about the source.
+const patience = time.Second
+
+// report counts what came of one attempt, for health and the breaker. A caller who
+// went away, which ended then says, has no verdict, unless its time was over and
+// the source had enough of it.
+func (g *guard) report(ended error, leave ticket, began time.Time, err error) {
 	now := time.Now()
+	tired := errors.Is(ended, context.DeadlineExceeded) && now.Sub(began) >= patience
 	switch {
-	case err != nil && errors.Is(ended, context.Canceled), errors.Is(err, errPanic):
-		g.breaker.abandon(probe)
-	case errors.Is(err, ErrUnavailable):
-		g.failures.Add(1)
-		g.mu.Lock()
-		g.lastError, g.lastErrorAt = err.Error(), now
-		g.mu.Unlock()
-		if g.breaker.fail(now, probe) {
-			g.opts.Log.Warn("source keeps failing; it is left alone for a while",
-				"protocol", g.opts.Protocol, "error", err)
-		}
-	case err != nil && ended != nil:
-		g.breaker.abandon(probe)
-	default:
-		g.mu.Lock()
-		g.lastOK = now
-		g.mu.Unlock()
-		if g.breaker.succeed() {
-			g.opts.Log.Info("source answers again", "protocol", g.opts.Protocol)
-		}
+	case err == nil:
+	case errors.Is(ended, context.Canceled), errors.Is(err, errPanic):
+		g.breaker.abandon(leave)
+		return
+	case errors.Is(err, ErrUnavailable) || tired && !final(err):
+		g.failed(now, leave, err)
+		return
+	case ended != nil:
+		g.breaker.abandon(leave)
+		return
+	}
+	g.mu.Lock()
+	g.lastOK = now
+	g.mu.Unlock()
+	if g.breaker.succeed(leave) {
+		g.opts.Log.Info("source answers again", "protocol", g.opts.Protocol)
+	}
+}
+
+// failed counts an attempt without an answer.
+func (g *guard) failed(now time.Time, leave ticket, err error) {
+	g.failures.Add(1)
+	g.mu.Lock()
+	g.lastError, g.lastErrorAt = err.Error(), now
+	g.mu.Unlock()
+	if g.breaker.fail(now, leave) {
+		g.opts.Log.Warn("source keeps failing; it is left alone for a while",
+			"protocol", g.opts.Protocol, "error", err)
 	}
 }
 

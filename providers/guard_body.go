@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 )
 
@@ -16,7 +17,8 @@ type body struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	stall  *time.Timer
-	probe  bool
+	leave  ticket
+	began  time.Time
 	spoke  bool  // sent a byte
 	behind int64 // bytes that come first and that the reader has already
 }
@@ -24,15 +26,15 @@ type body struct {
 // dial asks for what is left. ctx bounds the wait for a slot only.
 func (r *guardedReader) dial(ctx context.Context) error {
 	g := r.m.g
-	probe, err := g.admit(r.what())
+	leave, err := g.admit(r.what())
 	if err != nil {
 		return err
 	}
 	if err := g.acquire(ctx); err != nil {
-		g.breaker.abandon(probe)
+		g.breaker.abandon(leave)
 		return err
 	}
-	b := &body{probe: probe}
+	b := &body{leave: leave, began: time.Now()}
 	b.ctx, b.cancel = context.WithCancelCause(r.ctx)
 	b.stall = time.AfterFunc(g.opts.StallTimeout, func() { b.cancel(errStalled) })
 	g.requests.Add(1)
@@ -80,7 +82,7 @@ func (r *guardedReader) readBody(p []byte) (n int) {
 	b.stall.Stop()
 	if n > 0 && !b.spoke {
 		b.spoke = true
-		r.m.g.report(nil, b.probe, nil)
+		r.m.g.report(nil, b.leave, b.began, nil)
 	}
 	switch {
 	case err != nil && int64(n) < r.left:
@@ -154,14 +156,25 @@ func (r *guardedReader) drop(err error) error {
 	}
 	g.release()
 	switch {
+	case err != nil && !b.spoke && refused(err):
+		g.failures.Add(1)
+		g.breaker.abandon(b.leave)
 	case err != nil && !b.spoke:
-		g.report(r.ctx.Err(), b.probe, r.unanswered(err))
+		g.report(r.ctx.Err(), b.leave, b.began, r.unanswered(err))
 	case err != nil && !final(err):
 		g.failures.Add(1)
 	case !b.spoke:
-		g.breaker.abandon(b.probe)
+		g.breaker.abandon(b.leave)
 	}
 	return err
+}
+
+// refused reports whether a read failed by an answer: a link that is not honoured
+// and a server that is busy say nothing about other files.
+func refused(err error) bool {
+	var line net.Error
+	return errors.Is(err, ErrUnavailable) && !errors.As(err, &line) && !errors.Is(err, errStalled) &&
+		!errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // unanswered makes every failure of a body before its first byte count as the

@@ -13,21 +13,22 @@ import (
 func guardSeq[T any](ctx context.Context, g *guard, what Error, list func(context.Context) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		probe, err := g.admit(what)
+		leave, err := g.admit(what)
 		if err != nil {
 			yield(zero, err)
 			return
 		}
 		for attempt := 1; ; attempt++ {
-			p := pass[T]{g: g, what: what, probe: probe, yield: yield}
+			began := time.Now()
+			p := pass[T]{g: g, what: what, leave: leave, yield: yield}
 			p.run(ctx, list)
 			if p.err != nil || p.yielded == 0 {
-				g.report(ctx.Err(), probe, p.err)
+				g.report(ctx.Err(), leave, began, p.err)
 			}
 			if p.err == nil {
 				return
 			}
-			again := !probe && p.yielded == 0 && attempt < g.opts.Attempts && errors.Is(p.err, ErrUnavailable)
+			again := !leave.probe() && p.yielded == 0 && attempt < g.opts.Attempts && errors.Is(p.err, ErrUnavailable)
 			if !again || !g.pause(ctx, g.wait(g.opts.Backoff, attempt, p.err)) {
 				yield(zero, p.err)
 				return
@@ -40,7 +41,7 @@ func guardSeq[T any](ctx context.Context, g *guard, what Error, list func(contex
 type pass[T any] struct {
 	g       *guard
 	what    Error
-	probe   bool
+	leave   ticket
 	yield   func(T, error) bool
 	yielded int
 	slot    bool // held while the provider works, not while the consumer does
@@ -94,7 +95,7 @@ func (p *pass[T]) hand(v T) bool {
 	p.g.release()
 	p.slot, p.away = false, true
 	if p.yielded++; p.yielded == 1 {
-		p.g.report(nil, p.probe, nil)
+		p.g.report(nil, p.leave, time.Time{}, nil)
 	}
 	more := p.yield(v, nil)
 	p.away = false

@@ -322,8 +322,14 @@ func TestGuardBreaker(t *testing.T) {
 		if err := resolve(); !errors.Is(err, providers.ErrUnavailable) {
 			t.Fatalf("got %v, want ErrUnavailable", err)
 		}
-		if h := s.health(t); !h.Open || h.Failures != 4 || !strings.Contains(h.LastError, "refused") {
-			t.Errorf("got %+v, want open after 4 failures", h)
+		if h := s.health(t); h.Open || h.Failures != 4 || !strings.Contains(h.LastError, "refused") {
+			t.Errorf("one name failed: got %+v, want 4 failures and the source not judged", h)
+		}
+		short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, _ = s.guard.Resolve(short, "n", "")
+		if h := s.health(t); !h.Open || h.Failures != 5 {
+			t.Errorf("two names failed: got %+v, want open", h)
 		}
 		for _, rest := range []time.Duration{1, 2, 4, 8, 15, 15} {
 			before, start := s.Count("resolve"), time.Now()
@@ -352,6 +358,63 @@ func TestGuardBreaker(t *testing.T) {
 	})
 }
 
+// One name that fails is left alone, and nobody else is.
+func TestGuardBreakerOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t, providers.GuardOptions{})
+		s.Next("resolve", 4, providertest.Fault{Err: providers.ErrUnavailable})
+		for range 3 {
+			if _, err := s.guard.Resolve(t.Context(), "bad", ""); !errors.Is(err, providers.ErrUnavailable) {
+				t.Errorf("bad: got %v, want ErrUnavailable", err)
+			}
+		}
+		if got := s.Count("resolve"); got != 4 {
+			t.Errorf("requests about the bad name: got %d, want the attempts of one call", got)
+		}
+		if _, err := s.guard.Resolve(t.Context(), "m", ""); err != nil {
+			t.Errorf("another name: got %v, want it", err)
+		}
+	})
+}
+
+// A source that is silent until its callers' time is over counts as failing.
+func TestGuardBreakerOfASilentSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t, providers.GuardOptions{})
+		s.Always("resolve", providertest.Fault{Hang: true})
+		for _, name := range []string{"a", "b", "a", "b"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			if _, err := s.guard.Resolve(ctx, name, ""); err == nil {
+				t.Fatal("got an answer")
+			}
+			cancel()
+		}
+		if h := s.health(t); !h.Open || h.Failures != 4 {
+			t.Errorf("got %+v, want open after 4 failures", h)
+		}
+	})
+}
+
+// A read that is answered with no says nothing about other files.
+func TestGuardBreakerAndRefusedReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(t, providers.GuardOptions{})
+		m, e := s.model(t)
+		s.Always("read", providertest.Fault{Err: fmt.Errorf("%w: 503", providers.ErrUnavailable)})
+		for range 3 {
+			if _, err := m.ReadRange(t.Context(), e, 0, e.Size); !errors.Is(err, providers.ErrUnavailable) {
+				t.Errorf("got %v, want ErrUnavailable", err)
+			}
+		}
+		s.Always("read", providertest.Fault{})
+		if rc, err := m.ReadRange(t.Context(), e, 0, e.Size); err != nil {
+			t.Errorf("afterwards: got %v, want the file", err)
+		} else {
+			rc.Close()
+		}
+	})
+}
+
 // A read does not fail fast: it waits for the source to come back, as long as it
 // may, and asks no more than anybody else.
 func TestGuardReadOutlivesOutage(t *testing.T) {
@@ -361,6 +424,7 @@ func TestGuardReadOutlivesOutage(t *testing.T) {
 		down := providertest.Fault{Err: providers.ErrUnavailable}
 		s.Always("read", down)
 		s.Always("resolve", down)
+		_, _ = s.guard.Resolve(t.Context(), "n", "")
 		if _, err := s.guard.Resolve(t.Context(), "m", ""); err == nil || !s.health(t).Open {
 			t.Fatalf("got %v, open %v; want the source down", err, s.health(t).Open)
 		}

@@ -108,7 +108,7 @@ func classify(ctx context.Context, err error) (remedy string, kind error) {
 	if r, ok := refused(err); ok {
 		return r.classify()
 	}
-	for _, own := range []error{iofs.ErrNotExist, iofs.ErrPermission, providers.ErrStale, providers.ErrUnavailable} {
+	for _, own := range []error{iofs.ErrNotExist, iofs.ErrPermission, providers.ErrStale, providers.ErrWhole, providers.ErrUnavailable} {
 		if errors.Is(err, own) {
 			return "", err
 		}

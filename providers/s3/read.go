@@ -21,7 +21,7 @@ import (
 
 // cheapSkip is how much of an object is thrown away to reach a range of a server
 // that sends whole objects only. Beyond it every read would cost the object again.
-const cheapSkip = 64 << 20
+const cheapSkip = 1 << 20
 
 // ReadRange asks for the range of the pinned content, and believes the answer
 // only as far as it proves itself.
@@ -168,11 +168,11 @@ func (m *model) accept(out *s3.GetObjectOutput, pinned pin, want span) (*body, e
 		if known && length != want.size {
 			return nil, providers.ErrStale
 		}
-		m.bucket.noteOnce("the server ignores ranges: every read costs the object from its beginning")
-		if b.skip = want.off; want.off > cheapSkip {
-			return nil, unproven(fmt.Errorf("the server ignores ranges, and this one begins %d bytes into the object", want.off))
+		m.bucket.noteOnce("the server ignores ranges: objects come as a whole")
+		b.skip, b.exact = want.off, want.off+want.n == want.size
+		if !b.exact && want.off+want.n > cheapSkip {
+			return nil, fmt.Errorf("%w: the server ignores ranges", providers.ErrWhole)
 		}
-		b.exact = want.off+want.n == want.size
 	default:
 		return nil, unproven(fmt.Errorf("HTTP %d in answer to a range", status))
 	}

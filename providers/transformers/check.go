@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // Check asks whether the ref still means the model's commit. It asks the
@@ -45,12 +46,12 @@ func (m *model) present(ctx context.Context, e providers.Entry) (string, error) 
 		switch {
 		case told(a.Header) && (a.StatusCode < 400 || a.StatusCode == http.StatusNotFound):
 			// A file that is not there has told the commit that lacks it.
-			discard(a.Response)
+			wire.Discard(a.Response)
 			return a.Header.Get("X-Repo-Commit"), nil
 		case a.StatusCode == http.StatusUnauthorized, a.StatusCode == http.StatusForbidden:
 			return "", h.refusal(u, a.Response)
 		}
-		discard(a.Response)
+		wire.Discard(a.Response)
 	}
 	// A mirror that does not tell the commit on the route, or knows no HEAD.
 	in, err := h.info(ctx, m.repo, m.origin.Ref)

@@ -2,7 +2,6 @@ package transformers
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -59,15 +58,6 @@ func parseEndpoint(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("the URL has a query or a fragment, which an endpoint has not")
 	}
 	return u, nil
-}
-
-// origin is the scheme, host and port of u: what a token belongs to.
-func origin(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // set reports whether an HF_* switch is on, as huggingface_hub reads it

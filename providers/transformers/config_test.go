@@ -3,7 +3,6 @@ package transformers
 import (
 	"errors"
 	iofs "io/fs"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -161,74 +160,4 @@ func TestTokenIsReadAgain(t *testing.T) {
 	wantErr(t, err, iofs.ErrPermission)
 	write("hf_new_token")
 	resolve(t, p, "org/private", "")
-}
-
-func TestOrigin(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		same bool
-	}{
-		{"https://Hub.example/x", "https://hub.example:443/y", true},
-		{"http://hub.example", "http://hub.example:80", true},
-		{"https://hub.example", "http://hub.example", false},
-		{"http://127.0.0.1:1", "http://127.0.0.1:2", false},
-		{"https://hub.example", "https://hub.example.evil.example", false},
-	} {
-		if got := origin(mustEndpoint(t, c.a)) == origin(mustEndpoint(t, c.b)); got != c.same {
-			t.Errorf("%s and %s: got same %v, want %v", c.a, c.b, got, c.same)
-		}
-	}
-}
-
-func TestGuard(t *testing.T) {
-	for _, c := range []struct {
-		ip                string
-		toPublic, toWhere bool // allowed for a public endpoint, for a private one
-	}{
-		{"93.184.215.14", true, true},
-		{"2606:4700::1", true, true},
-		{"127.0.0.1", false, true},
-		{"::1", false, true},
-		{"10.1.2.3", false, true},
-		{"192.168.0.1", false, true},
-		{"100.64.0.1", false, true},
-		{"fd00::1", false, true},
-		{"::ffff:10.0.0.1", false, true},
-		{"169.254.169.254", false, false},
-		{"::ffff:169.254.169.254", false, false},
-		{"fe80::1", false, false},
-		{"0.0.0.0", false, false},
-		{"224.0.0.1", false, false},
-	} {
-		g := newGuard(mustEndpoint(t, publicHub))
-		ip := netip.MustParseAddr(c.ip)
-		if got := g.judge(ip) == nil; got != c.toPublic {
-			t.Errorf("%s from a public endpoint: got %v, want %v", c.ip, got, c.toPublic)
-		}
-		g.private.Store(true)
-		if got := g.judge(ip) == nil; got != c.toWhere {
-			t.Errorf("%s from a private endpoint: got %v, want %v", c.ip, got, c.toWhere)
-		}
-	}
-}
-
-func TestGuardDials(t *testing.T) {
-	f := start(t, Config{})
-	g := newGuard(mustEndpoint(t, "https://hub.example"))
-	addr := strings.TrimPrefix(f.URL, "http://")
-	conn, err := g.dial(t.Context(), "tcp", addr)
-	var refusedTo *refusedAddr
-	if err == nil {
-		conn.Close()
-		t.Fatal("got a connection to loopback, want it refused")
-	}
-	if !errors.As(err, &refusedTo) {
-		t.Errorf("got error %v, want a refused address", err)
-	}
-	g.proxies.Store("127.0.0.1", true)
-	conn, err = g.dial(t.Context(), "tcp", addr)
-	if err != nil {
-		t.Fatalf("a proxy: got error %v, want a connection", err)
-	}
-	conn.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // refused is an answer that says no. Err is the contract's word for it.
@@ -49,11 +50,11 @@ const (
 
 // refusal closes an answer to a question about u, and says what it means.
 func (h *hub) refusal(u *url.URL, resp *http.Response) error {
-	discard(resp)
+	wire.Discard(resp)
 	r := &refused{
 		status:  resp.StatusCode,
-		code:    h.redact(clip(resp.Header.Get("X-Error-Code"))),
-		message: h.redact(clip(resp.Header.Get("X-Error-Message"))),
+		code:    h.redact(wire.Clip(resp.Header.Get("X-Error-Code"))),
+		message: h.redact(wire.Clip(resp.Header.Get("X-Error-Message"))),
 		token:   resp.Request.Header.Get("Authorization") != "",
 	}
 	r.err = r.meaning()
@@ -108,7 +109,7 @@ func (p *Provider) remedy(name string, err error) string {
 	var no *refused
 	var unknown x509.UnknownAuthorityError
 	var cert *tls.CertificateVerificationError
-	var addr *refusedAddr
+	var addr *wire.RefusedAddr
 	var throttled *providers.Throttled
 	switch {
 	case errors.As(err, &off):

@@ -2,14 +2,13 @@ package transformers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // maxHops bounds the redirects of one request.
@@ -19,7 +18,7 @@ const maxHops = 5
 type question struct {
 	method string
 	url    *url.URL
-	span   string // the Range header, or nothing
+	off, n int64 // the range, if n is not zero
 	// enough says that an answer needs no further hop, though it is a redirect.
 	enough func(http.Header) bool
 }
@@ -36,33 +35,24 @@ type answer struct {
 func (h *hub) ask(ctx context.Context, q question) (*answer, error) {
 	at := q.url
 	for range maxHops + 1 {
-		resp, err := h.send(ctx, h.api, q.method, at, q.span)
+		resp, err := h.send(ctx, wire.Request{Method: q.method, URL: at, Off: q.off, N: q.n})
 		if err != nil {
 			return nil, err
 		}
-		if !redirects(resp) || q.enough != nil && q.enough(resp.Header) {
+		if !wire.Redirects(resp) || q.enough != nil && q.enough(resp.Header) {
 			return &answer{Response: resp}, nil
 		}
 		next, err := h.next(at, resp.Header.Get("Location"))
-		if err == nil && origin(next) != h.origin {
+		if err == nil && !h.client.Home(next) {
 			return &answer{Response: resp, away: next}, nil
 		}
-		discard(resp)
+		wire.Discard(resp)
 		if err != nil {
 			return nil, err
 		}
 		at = next
 	}
 	return nil, fmt.Errorf("%w: more than %d redirects", providers.ErrUnavailable, maxHops)
-}
-
-func redirects(resp *http.Response) bool {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return resp.Header.Get("Location") != ""
-	}
-	return false
 }
 
 // next reads where a redirect or a Link header leads from at. What names the
@@ -77,7 +67,7 @@ func (h *hub) next(at *url.URL, to string) (*url.URL, error) {
 	switch {
 	case h.mirror && canonical[strings.ToLower(u.Hostname())]:
 		u = h.rebase(u)
-	case u.Host == "" && u.Scheme == "" && origin(at) == h.origin && strings.HasPrefix(u.Path, "/") && !strings.HasPrefix(u.EscapedPath(), prefix+"/"):
+	case u.Host == "" && u.Scheme == "" && h.client.Home(at) && strings.HasPrefix(u.Path, "/") && !strings.HasPrefix(u.EscapedPath(), prefix+"/"):
 		// A gateway passed on a path that its upstream wrote without the
 		// gateway's prefix. Without it the path belongs to some other service
 		// of this host, which must not see the token.
@@ -85,15 +75,7 @@ func (h *hub) next(at *url.URL, to string) (*url.URL, error) {
 	default:
 		u = at.ResolveReference(u)
 	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%w: redirected to a %q URL", providers.ErrUnavailable, u.Scheme)
-	case u.User != nil:
-		return nil, fmt.Errorf("%w: redirected to a URL with credentials", providers.ErrUnavailable)
-	case at.Scheme == "https" && u.Scheme == "http":
-		return nil, fmt.Errorf("%w: redirected from https to http", providers.ErrUnavailable)
-	}
-	return u, nil
+	return u, wire.CheckHop(at, u)
 }
 
 // rebase puts what a URL names below the endpoint.
@@ -105,72 +87,26 @@ func (h *hub) rebase(u *url.URL) *url.URL {
 
 // send makes one request, with the token if u is at the endpoint's origin. Its
 // errors wrap ErrUnavailable, or are those of ctx.
-func (h *hub) send(ctx context.Context, c *http.Client, method string, u *url.URL, span string) (*http.Response, error) {
+func (h *hub) send(ctx context.Context, r wire.Request) (*http.Response, error) {
 	if h.offline != "" {
 		return nil, &offlineError{h.offline}
 	}
-	attempt, cancel := context.WithCancelCause(ctx)
-	req, err := http.NewRequestWithContext(attempt, method, u.String(), nil)
-	if err != nil {
-		cancel(nil)
-		return nil, fmt.Errorf("%w: cannot make the request", providers.ErrUnavailable)
-	}
-	req.Header.Set("User-Agent", "modelfs")
-	req.Header.Set("Accept-Encoding", "identity") // else text comes compressed, without length
-	if span != "" {
-		req.Header.Set("Range", span)
-	}
-	home := origin(u) == h.origin
-	if home {
-		token, err := h.tokens.token()
-		if err != nil {
-			cancel(nil)
-			return nil, err
-		}
-		if token != "" {
-			req.Header.Set("Authorization", "Bearer "+token)
-		}
-	}
-	resp, err := c.Do(req)
-	if err != nil {
-		cancel(nil)
-		return nil, unreachable(ctx, u, err)
-	}
-	resp.Body = &watched{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, silence: h.pace.silence}
-	if home {
-		h.limits.observe(u, resp, h.now())
+	resp, err := h.client.Send(ctx, r)
+	if err == nil && h.client.Home(r.URL) {
+		h.limits.observe(r.URL, resp, h.now())
 		h.warnOnce(resp.Header)
 	}
-	return resp, nil
+	return resp, err
 }
 
-// unreachable words a failure of the transport. The error of net/http repeats
-// the URL, whose query may be a signature, so only its cause is kept.
-func unreachable(ctx context.Context, u *url.URL, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		err = outer.Err
-	}
-	return fmt.Errorf("%w: %s: %w", providers.ErrUnavailable, u.Host, hideContext(err))
-}
-
-// hideContext keeps an error of our own timeouts from looking like one of the
-// caller's context, which would be told to the reader as an interrupt.
-func hideContext(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return &timeout{err.Error()}
+// authorize adds the token, if there is one.
+func (h *hub) authorize(r *http.Request) error {
+	token, err := h.tokens.token()
+	if err == nil && token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return err
 }
-
-type timeout struct{ text string }
-
-func (t *timeout) Error() string { return t.text }
-
-// Timeout makes a timeout one that is retried.
-func (t *timeout) Timeout() bool { return true }
 
 // offlineError says which variable forbids the network.
 type offlineError struct{ variable string }
@@ -180,13 +116,6 @@ func (o *offlineError) Error() string {
 }
 func (o *offlineError) Unwrap() error { return providers.ErrOffline }
 
-// discard lets a short body end, so that its connection can be used again. If
-// it does not end, the connection is lost and nothing else.
-func discard(resp *http.Response) {
-	_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
-	_ = resp.Body.Close()
-}
-
 // warnOnce logs each topic of X-HF-Warning ("topic; message") the first time.
 func (h *hub) warnOnce(header http.Header) {
 	for _, line := range header.Values("X-HF-Warning") {
@@ -194,7 +123,7 @@ func (h *hub) warnOnce(header http.Header) {
 		if !ok {
 			topic, message = "", line
 		}
-		topic = clip(strings.TrimSpace(topic))
+		topic = wire.Clip(strings.TrimSpace(topic))
 		h.mu.Lock()
 		// A hostile endpoint must not fill memory or the log with topics.
 		first := !h.warned[topic] && len(h.warned) < 100
@@ -203,17 +132,9 @@ func (h *hub) warnOnce(header http.Header) {
 		}
 		h.mu.Unlock()
 		if first {
-			h.log.Warn("the Hub warns", "topic", topic, "message", h.redact(clip(strings.TrimSpace(message))))
+			h.log.Warn("the Hub warns", "topic", topic, "message", h.redact(wire.Clip(strings.TrimSpace(message))))
 		}
 	}
-}
-
-// clip bounds text from outside that goes into a log or an error.
-func clip(s string) string {
-	if len(s) > 200 {
-		s = s[:200] + "..."
-	}
-	return strings.ToValidUTF8(s, "?")
 }
 
 // redact takes the token and whatever else is secret out of text that a server
@@ -222,10 +143,5 @@ func (h *hub) redact(s string, secrets ...string) string {
 	if token, err := h.tokens.token(); err == nil && token != "" {
 		secrets = append(secrets, token)
 	}
-	for _, secret := range secrets {
-		if len(secret) >= 6 {
-			s = strings.ReplaceAll(s, secret, "[hidden]")
-		}
-	}
-	return s
+	return wire.Redact(s, secrets...)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"modelfs/providers/wire"
 )
 
 // limits remembers until when each bucket is used up, for all callers.
@@ -54,7 +56,7 @@ func (l *limits) observe(u *url.URL, resp *http.Response, now time.Time) {
 		// The window ends within the second that is told.
 		closed = reset + time.Second
 	case resp.StatusCode == http.StatusTooManyRequests:
-		closed = retryAfter(resp.Header)
+		closed = wire.RetryAfter(resp.Header)
 	}
 	if closed <= 0 {
 		return
@@ -92,22 +94,4 @@ func parseRateLimit(header, bucket string) (left int64, reset time.Duration, ok 
 		return left, reset, left >= 0
 	}
 	return 0, 0, false
-}
-
-// retryAfter reads seconds or a date. A date is taken against the server's own
-// clock, so that a wrong clock here does no harm.
-func retryAfter(h http.Header) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseInt(v, 10, 64); err == nil {
-		return time.Duration(min(max(n, 0), int64(maxBlocked/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(v)
-	if err != nil {
-		return 0
-	}
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return max(0, at.Sub(date))
 }

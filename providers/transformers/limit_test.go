@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,27 +35,6 @@ func TestParseRateLimit(t *testing.T) {
 		left, reset, ok := parseRateLimit(c.header, c.bucket)
 		if ok != c.ok || ok && (left != c.left || reset != c.reset) {
 			t.Errorf("%s: got %d, %v, %v, want %d, %v, %v", c.header, left, reset, ok, c.left, c.reset, c.ok)
-		}
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	for _, c := range []struct {
-		after, date string
-		want        time.Duration
-	}{
-		{"7", "", 7 * time.Second},
-		{"-7", "", 0},
-		{"999999999999", "", maxBlocked},
-		{"Mon, 01 Jun 2026 12:00:09 GMT", "Mon, 01 Jun 2026 12:00:00 GMT", 9 * time.Second},
-		{"Mon, 01 Jun 2026 12:00:00 GMT", "Mon, 01 Jun 2026 12:00:09 GMT", 0},
-		{"Mon, 01 Jun 2026 12:00:00 GMT", "", 0},
-		{"soon", "", 0},
-		{"", "", 0},
-	} {
-		h := http.Header{"Retry-After": {c.after}, "Date": {c.date}}
-		if got := retryAfter(h); got != c.want {
-			t.Errorf("%q at %q: got %v, want %v", c.after, c.date, got, c.want)
 		}
 	}
 }
@@ -152,7 +130,7 @@ func TestTransient(t *testing.T) {
 		{source(syscall.ECONNRESET), true},
 		{source(syscall.EPIPE), true},
 		{source(io.EOF), true},
-		{source(&timeout{"late"}), true},
+		{source(&net.DNSError{Err: "late", IsTimeout: true}), true},
 		{source(&net.DNSError{IsTemporary: true, IsTimeout: true}), true},
 		{source(&net.DNSError{IsNotFound: true}), false},
 		{source(syscall.ECONNREFUSED), false},

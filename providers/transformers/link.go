@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // link is where a file's bytes are.
@@ -88,7 +89,7 @@ func (m *model) link(ctx context.Context, e providers.Entry) (link, error) {
 		return link{}, nil
 	}
 	return m.p.locate.do(ctx, key, func(ctx context.Context) (link, error) {
-		q := question{method: http.MethodGet, url: m.p.hub.fileURL(m.repo, m.origin.Revision, e.Path), span: "bytes=0-0"}
+		q := question{method: http.MethodGet, url: m.p.hub.fileURL(m.repo, m.origin.Revision, e.Path), n: 1}
 		a, err := m.p.hub.query(ctx, q, m.p.hub.pace)
 		if err != nil {
 			return link{}, err
@@ -102,7 +103,7 @@ func (m *model) took(u *url.URL, a *answer, e providers.Entry) (link, error) {
 	if err := m.judge(u, a, e); err != nil {
 		return link{}, err
 	}
-	discard(a.Response)
+	wire.Discard(a.Response)
 	now := m.p.env.Now()
 	k := link{url: a.away, expires: now.Add(defaultLife)}
 	if a.away != nil {
@@ -123,12 +124,12 @@ func (m *model) judge(u *url.URL, a *answer, e providers.Entry) error {
 	case isSHA(a.Header.Get("X-Repo-Commit")) && a.Header.Get("X-Repo-Commit") != m.origin.Revision:
 		err = fmt.Errorf("%w: the Hub answers for commit %s", providers.ErrStale, a.Header.Get("X-Repo-Commit"))
 	case told != "" && told != strconv.FormatInt(e.Size, 10):
-		err = fmt.Errorf("%w: the Hub says that the file has %q bytes, its listing says %d", providers.ErrStale, clip(told), e.Size)
+		err = fmt.Errorf("%w: the Hub says that the file has %q bytes, its listing says %d", providers.ErrStale, wire.Clip(told), e.Size)
 	case differs(tag, e.Digest):
 		err = fmt.Errorf("%w: the Hub serves content %s, its listing says %s", providers.ErrStale, tag, e.Digest)
 	}
 	if err != nil {
-		discard(a.Response)
+		wire.Discard(a.Response)
 	}
 	return err
 }

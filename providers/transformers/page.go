@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // page asks for one page, hands its rows to add and returns the next page's URL.
@@ -22,7 +23,7 @@ func (h *hub) page(ctx context.Context, u *url.URL, add func(treeRow) error) (*u
 	if err := h.ok(u, a); err != nil {
 		return nil, err
 	}
-	defer discard(a.Response)
+	defer wire.Discard(a.Response)
 	if err := decodeRows(a.Body, add); err != nil {
 		return nil, err
 	}
@@ -31,7 +32,7 @@ func (h *hub) page(ctx context.Context, u *url.URL, add func(treeRow) error) (*u
 		return nil, nil
 	}
 	next, err := h.next(a.Request.URL, to)
-	if err == nil && origin(next) != h.origin {
+	if err == nil && !h.client.Home(next) {
 		err = fmt.Errorf("%w: the listing goes on at another host, %q", providers.ErrUnavailable, next.Host)
 	}
 	return next, err

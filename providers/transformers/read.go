@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // ReadRange asks for bytes of e at the model's commit: from the content network
@@ -45,10 +46,6 @@ func (d *edge) Read(p []byte) (int, error) {
 
 // span is a range that is wanted, and the range that is asked for to get it.
 type span struct{ off, n, askOff, askN int64 }
-
-func (s span) header() string {
-	return fmt.Sprintf("bytes=%d-%d", s.askOff, s.askOff+s.askN-1)
-}
 
 // wider is s asked for in other bounds, within a file of this size. A content
 // network has been seen to refuse some ranges of a valid link and to serve
@@ -91,7 +88,7 @@ func (m *model) fetch(ctx context.Context, e providers.Entry, k link, s span) (i
 		return m.fetchLink(ctx, e, k, s)
 	}
 	u := m.p.hub.fileURL(m.repo, m.origin.Revision, e.Path)
-	a, err := m.p.hub.query(ctx, question{method: http.MethodGet, url: u, span: s.header()}, m.p.hub.pace)
+	a, err := m.p.hub.query(ctx, question{method: http.MethodGet, url: u, off: s.askOff, n: s.askN}, m.p.hub.pace)
 	if err != nil {
 		return nil, err
 	}
@@ -125,13 +122,13 @@ func (l *linkRefused) Unwrap() error { return providers.ErrUnavailable }
 func (m *model) fetchLink(ctx context.Context, e providers.Entry, k link, s span) (io.ReadCloser, error) {
 	at := k.url
 	for range maxHops {
-		resp, err := m.p.hub.send(ctx, m.p.hub.cdn, http.MethodGet, at, s.header())
+		resp, err := m.p.hub.send(ctx, wire.Request{URL: at, Off: s.askOff, N: s.askN})
 		if err != nil {
 			return nil, err
 		}
-		if redirects(resp) {
+		if wire.Redirects(resp) {
 			next, err := m.p.hub.next(at, resp.Header.Get("Location"))
-			discard(resp)
+			wire.Discard(resp)
 			if err != nil {
 				return nil, err
 			}
@@ -148,17 +145,17 @@ func (m *model) takeLink(resp *http.Response, e providers.Entry, k link, s span)
 	case http.StatusOK, http.StatusPartialContent:
 		return take(resp, e, s)
 	case http.StatusRequestedRangeNotSatisfiable:
-		discard(resp)
+		wire.Discard(resp)
 		return nil, fmt.Errorf("%w: the file is shorter than its listing says", providers.ErrStale)
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
 		text := m.p.hub.words(resp, k.url)
-		discard(resp)
+		wire.Discard(resp)
 		return nil, &linkRefused{k, resp.StatusCode, text}
 	}
-	discard(resp)
+	wire.Discard(resp)
 	err := fmt.Errorf("%w: %s answers %d", providers.ErrUnavailable, k.url.Host, resp.StatusCode)
 	if resp.StatusCode == http.StatusTooManyRequests {
-		return nil, &providers.Throttled{After: retryAfter(resp.Header), Err: err}
+		return nil, &providers.Throttled{After: wire.RetryAfter(resp.Header), Err: err}
 	}
 	return nil, err
 }
@@ -178,5 +175,5 @@ func (h *hub) words(resp *http.Response, u *url.URL) string {
 		_, raw, _ := strings.Cut(pair, "=")
 		secrets = append(secrets, raw)
 	}
-	return clip(h.redact(string(b), secrets...))
+	return wire.Clip(h.redact(string(b), secrets...))
 }

@@ -311,7 +311,7 @@ func TestReadFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := start(t, Config{})
-			f.hub.pace.silence = 100 * time.Millisecond
+			f.hub.impatient(t)
 			f.Push("org/name", "main", files)
 			m := resolve(t, f.Provider, "org/name", "")
 			e := stat(t, m, "w.bin")
@@ -433,7 +433,11 @@ func TestIgnoredRangeFarIntoTheFile(t *testing.T) {
 	e := stat(t, m, "w.bin")
 	f.Inject(-1, testhub.To("cdn", ""), testhub.Fault{IgnoreRange: true})
 	_, err := read(t.Context(), m, e, maxSkip+1, 10)
-	wantErr(t, err, providers.ErrUnavailable)
+	wantErr(t, err, providers.ErrWhole)
+	got, err := read(t.Context(), m, e, 0, e.Size)
+	if err != nil || int64(len(got)) != e.Size {
+		t.Errorf("all of it: got %d bytes, %v; want %d", len(got), err, e.Size)
+	}
 }
 
 func TestReadEndsWithItsContext(t *testing.T) {
@@ -516,30 +520,6 @@ func TestLinksAreBounded(t *testing.T) {
 	}
 	if got := len(l.m); got > maxLinks {
 		t.Errorf("got %d links, want at most %d", got, maxLinks)
-	}
-}
-
-func TestParseContentRange(t *testing.T) {
-	for _, c := range []struct {
-		in                string
-		start, end, total int64
-		ok                bool
-	}{
-		{"bytes 0-9/10", 0, 9, 10, true},
-		{"bytes 5-5/*", 5, 5, -1, true},
-		{"bytes */10", -1, -1, 10, true},
-		{"bytes 0-10/10", 0, 0, 0, false},
-		{"bytes 9-5/10", 0, 0, 0, false},
-		{"bytes -5/10", 0, 0, 0, false},
-		{"bytes 0-9", 0, 0, 0, false},
-		{"items 0-9/10", 0, 0, 0, false},
-		{"bytes 0-9/99999999999999999999", 0, 0, 0, false},
-		{"", 0, 0, 0, false},
-	} {
-		start, end, total, ok := parseContentRange(c.in)
-		if ok != c.ok || ok && (start != c.start || end != c.end || total != c.total) {
-			t.Errorf("%q: got %d-%d/%d %v, want %d-%d/%d %v", c.in, start, end, total, ok, c.start, c.end, c.total, c.ok)
-		}
 	}
 }
 

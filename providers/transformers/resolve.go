@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // defaultRef is the branch that the Hub itself takes where none is named.
@@ -81,7 +82,7 @@ func (p *Provider) mayBeAuthor(ctx context.Context, r repo) bool {
 	if err != nil {
 		return true
 	}
-	defer discard(a.Response)
+	defer wire.Discard(a.Response)
 	var found []json.RawMessage
 	if a.StatusCode != http.StatusOK || decode(a.Body, &found) != nil {
 		return true
@@ -132,7 +133,7 @@ func (h *hub) info(ctx context.Context, r repo, ref string) (info, error) {
 	if err := h.ok(u, a); err != nil {
 		return info{}, err
 	}
-	defer discard(a.Response)
+	defer wire.Discard(a.Response)
 	var in info
 	if err := decode(a.Body, &in); err != nil {
 		return info{}, err
@@ -147,7 +148,7 @@ func (h *hub) info(ctx context.Context, r repo, ref string) (info, error) {
 func (h *hub) ok(u *url.URL, a *answer) error {
 	switch {
 	case a.away != nil:
-		discard(a.Response)
+		wire.Discard(a.Response)
 		return fmt.Errorf("%w: the Hub redirects to another host, %q", providers.ErrUnavailable, a.away.Host)
 	case a.StatusCode != http.StatusOK:
 		return h.refusal(u, a.Response)

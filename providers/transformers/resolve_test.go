@@ -406,7 +406,7 @@ func TestUnreachable(t *testing.T) {
 func TestHeaderTimeoutIsRetried(t *testing.T) {
 	f := start(t, Config{})
 	f.Push("org/name", "main", small)
-	transport(f.hub.api).ResponseHeaderTimeout = 50 * time.Millisecond
+	f.hub.impatient(t)
 	f.Inject(2, testhub.To("hub", ""), testhub.Fault{Hang: 5 * time.Second})
 	resolve(t, f.Provider, "org/name", "")
 	wantCount(t, f, "hub", "", 3)

@@ -22,12 +22,10 @@ type pace struct {
 	tries       int
 	first, last time.Duration // the delay doubles from one to the other
 	total       time.Duration // of one call, first try to last
-	silence     time.Duration // after which a body in mid-answer is given up
 	sleep       func(context.Context, time.Duration) error
 }
 
-var defaultPace = pace{tries: 2, first: time.Second, last: 8 * time.Second, total: 30 * time.Second,
-	silence: headerTimeout, sleep: sleep}
+var defaultPace = pace{tries: 2, first: time.Second, last: 8 * time.Second, total: 30 * time.Second, sleep: sleep}
 
 // once is the pace of a question whose answer is not worth waiting for.
 func (p pace) once() pace {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // askSize asks the resolve route how long a file is, or for its first byte
@@ -13,7 +15,7 @@ import (
 func (m *model) askSize(ctx context.Context, path string) (int64, error) {
 	h := m.p.hub
 	u := h.fileURL(m.repo, m.origin.Revision, path)
-	for _, q := range []question{{method: http.MethodHead, url: u}, {method: http.MethodGet, url: u, span: "bytes=0-0"}} {
+	for _, q := range []question{{method: http.MethodHead, url: u}, {method: http.MethodGet, url: u, n: 1}} {
 		a, err := h.query(ctx, q, h.pace)
 		if err != nil {
 			return 0, err
@@ -22,14 +24,14 @@ func (m *model) askSize(ctx context.Context, path string) (int64, error) {
 			return 0, pinned(h.refusal(u, a.Response))
 		}
 		n := toldSize(a.Response)
-		discard(a.Response)
-		if n < 0 && a.away != nil && q.span != "" {
-			resp, err := h.send(ctx, h.cdn, q.method, a.away, q.span)
+		wire.Discard(a.Response)
+		if n < 0 && a.away != nil && q.n > 0 {
+			resp, err := h.send(ctx, wire.Request{Method: q.method, URL: a.away, N: q.n})
 			if err != nil {
 				return 0, err
 			}
 			n = toldSize(resp)
-			discard(resp)
+			wire.Discard(resp)
 		}
 		if n >= 0 {
 			return n, nil
@@ -40,14 +42,14 @@ func (m *model) askSize(ctx context.Context, path string) (int64, error) {
 
 // toldSize is the size of the whole file according to an answer about it.
 func toldSize(resp *http.Response) int64 {
-	if n, ok := decimal(resp.Header.Get("X-Linked-Size")); ok {
-		return n
+	if n, err := strconv.ParseUint(resp.Header.Get("X-Linked-Size"), 10, 63); err == nil {
+		return int64(n)
 	}
 	switch {
 	case resp.StatusCode == http.StatusOK && resp.Header.Get("Content-Encoding") == "":
 		return resp.ContentLength
 	case resp.StatusCode == http.StatusPartialContent || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		if _, _, total, ok := parseContentRange(resp.Header.Get("Content-Range")); ok {
+		if _, _, total, ok := wire.ParseContentRange(resp.Header.Get("Content-Range")); ok {
 			return total
 		}
 	}

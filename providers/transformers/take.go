@@ -9,15 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // maxSkip is how much of a file is thrown away to reach a range that a server
 // ignores; beyond it, each block of a large file would cost the whole of it.
-const maxSkip = 16 << 20
+const maxSkip = 1 << 20
 
 // take makes the wanted bytes of an answer with status 200 or 206. On an error
 // it has closed the answer.
@@ -32,7 +31,7 @@ func take(resp *http.Response, e providers.Entry, s span) (io.ReadCloser, error)
 func partOf(resp *http.Response, e providers.Entry, s span) (io.ReadCloser, error) {
 	coding := resp.Header.Get("Content-Encoding")
 	if resp.StatusCode == http.StatusPartialContent {
-		start, end, total, ok := parseContentRange(resp.Header.Get("Content-Range"))
+		start, end, total, ok := wire.ParseContentRange(resp.Header.Get("Content-Range"))
 		switch {
 		case !ok || total < 0 || coding != "" && coding != "identity":
 			return nil, fmt.Errorf("%w: the answer does not say which bytes it has", providers.ErrUnavailable)
@@ -44,15 +43,15 @@ func partOf(resp *http.Response, e providers.Entry, s span) (io.ReadCloser, erro
 		case resp.ContentLength >= 0 && resp.ContentLength != s.askN:
 			return nil, fmt.Errorf("%w: the answer to a range of %d bytes has %d", providers.ErrCorrupt, s.askN, resp.ContentLength)
 		}
-		return newExact(resp.Body, s.off-start, s.n, s.off+s.n-1 == end)
+		return wire.Exact(resp.Body, s.off-start, s.n, s.off+s.n-1 == end)
 	}
 	return wholeOf(resp, e, s, coding)
 }
 
 // wholeOf takes the wanted part of a whole file: the server ignores ranges.
 func wholeOf(resp *http.Response, e providers.Entry, s span, coding string) (io.ReadCloser, error) {
-	if s.off > maxSkip {
-		return nil, fmt.Errorf("%w: the server ignores ranges, and this one begins too far into the file", providers.ErrUnavailable)
+	if s.off+s.n < e.Size && s.off+s.n > maxSkip {
+		return nil, fmt.Errorf("%w: %s ignores ranges", providers.ErrWhole, resp.Request.URL.Host)
 	}
 	if resp.ContentLength >= 0 && coding == "" && resp.ContentLength != e.Size {
 		return nil, wrongSize(resp.Body, e, resp.ContentLength)
@@ -64,11 +63,11 @@ func wholeOf(resp *http.Response, e providers.Entry, s span, coding string) (io.
 		// Asked for or not, some servers compress text.
 		z, err := gzip.NewReader(body)
 		if err != nil {
-			return nil, fmt.Errorf("%w: compressed answer: %w", providers.ErrUnavailable, short(err))
+			return nil, fmt.Errorf("%w: compressed answer: %w", providers.ErrUnavailable, wire.Short(err))
 		}
 		body = &unzipped{z, resp.Body}
 	default:
-		return nil, fmt.Errorf("%w: the answer is encoded as %q", providers.ErrUnavailable, clip(coding))
+		return nil, fmt.Errorf("%w: the answer is encoded as %q", providers.ErrUnavailable, wire.Clip(coding))
 	}
 	if resp.ContentLength < 0 {
 		// No length betrays a pointer here, so its text has to.
@@ -78,7 +77,7 @@ func wholeOf(resp *http.Response, e providers.Entry, s span, coding string) (io.
 		}
 		body = &peeked{src, body}
 	}
-	return newExact(body, s.off, s.n, s.off+s.n == e.Size)
+	return wire.Exact(body, s.off, s.n, s.off+s.n == e.Size)
 }
 
 type peeked struct {
@@ -128,35 +127,4 @@ func wrongSize(body io.Reader, e providers.Entry, got int64) error {
 		}
 	}
 	return fmt.Errorf("%w: the server has %d bytes of a file of %d", providers.ErrStale, got, e.Size)
-}
-
-// parseContentRange reads "bytes a-b/total" or "bytes */total"; what is not
-// told is -1.
-func parseContentRange(s string) (start, end, total int64, ok bool) {
-	bounds, size, ok := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
-	if !ok || !strings.HasPrefix(s, "bytes ") {
-		return 0, 0, 0, false
-	}
-	total = -1
-	if size != "*" {
-		if total, ok = decimal(size); !ok {
-			return 0, 0, 0, false
-		}
-	}
-	if bounds == "*" {
-		return -1, -1, total, true
-	}
-	first, last, _ := strings.Cut(bounds, "-")
-	start, ok = decimal(first)
-	end, ok2 := decimal(last)
-	if !ok || !ok2 || end < start || total >= 0 && end >= total {
-		return 0, 0, 0, false
-	}
-	return start, end, total, true
-}
-
-// decimal reads digits and nothing else: ParseInt alone takes a sign too.
-func decimal(s string) (int64, bool) {
-	n, err := strconv.ParseUint(s, 10, 63)
-	return int64(n), err == nil
 }

@@ -3,13 +3,13 @@ package transformers
 import (
 	"errors"
 	"fmt"
-	"io"
 	iofs "io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"modelfs/providers/wire"
 )
 
 // tokens finds the token to send. Files are read for every request: they are
@@ -69,16 +69,11 @@ func (t *tokens) fromHome() string {
 }
 
 func readToken(path string) (string, error) {
-	f, err := os.Open(path)
+	s, err := wire.ReadSecret(path)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 64<<10))
-	if err != nil {
-		return "", err
-	}
-	token, err := cleanToken(string(b))
+	token, err := cleanToken(s)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 	testhub "modelfs/testdata/hub"
 )
 
@@ -119,10 +119,7 @@ func (f *fixture) provider(t *testing.T, c Config) *Provider {
 	}
 	p.hub.pace.sleep = f.clock.sleep
 	p.hub.pace.tries = 5 // more than by default, to see what happens between them
-	t.Cleanup(func() {
-		p.hub.api.CloseIdleConnections()
-		p.hub.cdn.CloseIdleConnections()
-	})
+	t.Cleanup(func() { p.hub.client.CloseIdleConnections() })
 	return p
 }
 
@@ -224,4 +221,19 @@ func pattern(n int) []byte {
 }
 
 // transport reaches into a client, for timeouts that a test cannot wait for.
-func transport(c *http.Client) *http.Transport { return c.Transport.(*http.Transport) }
+
+// impatient gives servers a second to say something.
+func (h *hub) impatient(t *testing.T) {
+	t.Helper()
+	h.client = mustClient(t, wire.Options{Home: h.endpoint, Authorize: h.authorize, Silence: time.Second})
+	t.Cleanup(h.client.CloseIdleConnections)
+}
+
+func mustClient(t testing.TB, o wire.Options) *wire.Client {
+	t.Helper()
+	c, err := wire.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

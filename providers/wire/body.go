@@ -77,7 +77,7 @@ func Exact(body io.ReadCloser, skip, n int64, last bool) (io.ReadCloser, error) 
 	src := bufio.NewReaderSize(body, 4<<10)
 	if skip > 0 {
 		if _, err := io.CopyN(io.Discard, src, skip); err != nil {
-			return nil, short(err)
+			return nil, Short(err)
 		}
 	}
 	return &exact{body: body, src: src, left: n, probe: last}, nil
@@ -95,13 +95,13 @@ func (x *exact) Read(p []byte) (int, error) {
 	x.left -= int64(n)
 	switch {
 	case x.left > 0 && err != nil:
-		x.err = short(err)
+		x.err = Short(err)
 		return n, x.err
 	case x.left == 0 && x.probe:
 		if _, err := x.src.ReadByte(); err == nil {
 			x.err = fmt.Errorf("%w: the answer is longer than the range asked for", providers.ErrCorrupt)
 		} else if err != io.EOF {
-			x.err = short(err)
+			x.err = Short(err)
 		}
 		if x.err != nil {
 			return 0, x.err
@@ -113,8 +113,8 @@ func (x *exact) Read(p []byte) (int, error) {
 // Close closes the body.
 func (x *exact) Close() error { return x.body.Close() }
 
-// short words the end of a body before its time.
-func short(err error) error {
+// Short words the end of a body before its time.
+func Short(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%w: the answer ended early: %w", providers.ErrUnavailable, io.ErrUnexpectedEOF)
 	}

@@ -223,3 +223,9 @@ func (t *timeout) Error() string { return t.text }
 
 // Timeout makes a timeout one that is retried.
 func (t *timeout) Timeout() bool { return true }
+
+// CloseIdleConnections closes what is open and not in use.
+func (c *Client) CloseIdleConnections() {
+	c.metadata.CloseIdleConnections()
+	c.ranges.CloseIdleConnections()
+}
