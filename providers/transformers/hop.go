@@ -35,7 +35,7 @@ type answer struct {
 func (h *hub) ask(ctx context.Context, q question) (*answer, error) {
 	at := q.url
 	for range maxHops + 1 {
-		resp, err := h.send(ctx, wire.Request{Method: q.method, URL: at, Off: q.off, N: q.n})
+		resp, err := h.send(ctx, wire.Request{Method: q.method, URL: at, Off: q.off, N: q.n}) //nolint:bodyclose // the caller closes the answer
 		if err != nil {
 			return nil, err
 		}

@@ -289,7 +289,6 @@ func TestListBroken(t *testing.T) {
 		"html":         {Status: 200, Body: "<html>"},
 		"no array":     {Status: 200, Body: `{"error":"x"}`},
 		"cut JSON":     {Status: 200, Body: `[{"type":"file"`},
-		"wrong type":   {Status: 200, Body: `[{"type":"file","path":1}]`},
 		"cut body":     {Cut: 5},
 		"loop":         {Header: map[string]string{"Link": `<?recursive=true&expand=false&limit=1000>; rel="next"`}},
 		"foreign next": {Header: map[string]string{"Link": `<http://203.0.113.1/tree>; rel="next"`}},
@@ -309,6 +308,26 @@ func TestListBroken(t *testing.T) {
 				t.Errorf("got %d requests for a listing that is broken, want few", got)
 			}
 		})
+	}
+}
+
+// Rows that are wrong do not take the others along.
+func TestListWithWrongRows(t *testing.T) {
+	f := start(t, Config{})
+	f.Push("org/name", "main", small)
+	m := resolve(t, f.Provider, "org/name", "")
+	f.Inject(-1, testhub.To("hub", "/tree/"), testhub.Fault{Status: 200, Body: `[
+		{"type":"file","path":1}, 7, {"path":"untyped"}, {"type":"symlink","path":"l"},
+		{"type":"file","path":"negative","size":-1,"oid":"ce013625030ba8dba906f756967f9e9ca394464a"},
+		{"type":"file","path":"huge","size":10000000000000000000000000,"oid":"ce013625030ba8dba906f756967f9e9ca394464a"},
+		{"type":"file","path":"text","size":"12","oid":"ce013625030ba8dba906f756967f9e9ca394464a"},
+		{"type":"file","path":"good","size":6,"oid":"ce013625030ba8dba906f756967f9e9ca394464a"}]`})
+	got := map[string]int64{}
+	for path, e := range walk(t, m) {
+		got[path] = e.Size
+	}
+	if want := map[string]int64{"negative": -1, "huge": -1, "text": -1, "good": 6}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"modelfs/providers"
@@ -42,12 +43,26 @@ func (h *hub) page(ctx context.Context, u *url.URL, add func(treeRow) error) (*u
 type treeRow struct {
 	Type string `json:"type"`
 	OID  string `json:"oid"`
-	Size *int64 `json:"size"`
+	Size *told  `json:"size"`
 	Path string `json:"path"`
 	LFS  *struct {
 		OID  string `json:"oid"`
-		Size *int64 `json:"size"`
+		Size *told  `json:"size"`
 	} `json:"lfs"`
+}
+
+// told is a size that a row tells. What is none is an unknown one: a row that is
+// wrong must not take the others along.
+type told int64
+
+// UnmarshalJSON never fails.
+func (n *told) UnmarshalJSON(b []byte) error {
+	v, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil || v < 0 {
+		v = providers.SizeUnknown
+	}
+	*n = told(v)
+	return nil
 }
 
 // decodeRows streams an array, so that a page costs no second copy of itself.
@@ -60,9 +75,13 @@ func decodeRows(body io.Reader, add func(treeRow) error) error {
 		return broken(errors.New("no array"), limited)
 	}
 	for d.More() {
-		var row treeRow
-		if err := d.Decode(&row); err != nil {
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
 			return broken(err, limited)
+		}
+		var row treeRow
+		if err := json.Unmarshal(raw, &row); err != nil {
+			continue // of other types than the protocol's: no file can be made of it
 		}
 		if err := add(row); err != nil {
 			return err
@@ -98,11 +117,11 @@ func (row treeRow) entry(o providers.Origin) (providers.Entry, bool) {
 	return e, true
 }
 
-func size(n *int64) int64 {
+func size(n *told) int64 {
 	if n == nil || *n < 0 {
 		return providers.SizeUnknown
 	}
-	return *n
+	return int64(*n)
 }
 
 // nextLink finds the target of rel="next" in Link headers (RFC 8288).

@@ -199,10 +199,10 @@ func parseTreeFile(b []byte, o providers.Origin) (*providers.Tree, error) {
 	var file struct {
 		Version int `json:"format_version"`
 		Files   map[string]struct {
-			Size      *int64 `json:"size"`
+			Size      *told  `json:"size"`
 			BlobID    string `json:"blob_id"`
 			LFSSHA256 string `json:"lfs_sha256"`
-			LFSSize   *int64 `json:"lfs_size"`
+			LFSSize   *told  `json:"lfs_size"`
 		} `json:"files"`
 	}
 	if err := json.Unmarshal(b, &file); err != nil {

@@ -26,7 +26,7 @@ func (m *model) askSize(ctx context.Context, path string) (int64, error) {
 		n := toldSize(a.Response)
 		wire.Discard(a.Response)
 		if n < 0 && a.away != nil && q.n > 0 {
-			resp, err := h.send(ctx, wire.Request{Method: q.method, URL: a.away, N: q.n})
+			resp, err := h.send(ctx, wire.Request{Method: q.method, URL: a.away, N: q.n}) //nolint:bodyclose // Discard closes it
 			if err != nil {
 				return 0, err
 			}

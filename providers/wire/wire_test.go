@@ -226,7 +226,7 @@ func TestSilenceEndsAnAnswer(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	if _, err := c.Send(t.Context(), Request{URL: u}); !errors.Is(err, providers.ErrUnavailable) { //nolint:bodyclose // there is none
+	if _, err := c.Send(t.Context(), Request{URL: u}); !errors.Is(err, providers.ErrUnavailable) {
 		t.Errorf("no answer: got %v, want %v", err, providers.ErrUnavailable)
 	}
 	resp, err := c.Send(t.Context(), Request{URL: u.JoinPath("body")})
@@ -240,7 +240,7 @@ func TestSilenceEndsAnAnswer(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Send(ctx, Request{URL: u}); !errors.Is(err, context.Canceled) { //nolint:bodyclose // there is none
+	if _, err := c.Send(ctx, Request{URL: u}); !errors.Is(err, context.Canceled) {
 		t.Errorf("ended context: got %v, want %v", err, context.Canceled)
 	}
 }

@@ -64,57 +64,82 @@ func (x *graftIndex) add(name string, g graft) {
 	}
 }
 
-// grafts builds the index when it is asked for and older than ttl.
+// grafts builds the index when it is asked for and older than ttl. A build belongs
+// to nobody who waits for it: a large zoo takes longer than one call may.
 type grafts struct {
-	roots []*root
-	log   *slog.Logger
-	now   func() time.Time
-	ttl   time.Duration
+	roots    []*root
+	log      *slog.Logger
+	now      func() time.Time
+	ttl      time.Duration
+	patience time.Duration // a call waits this long, and then takes what there is
 
-	turn chan struct{} // held by the one who builds
-
-	mu    sync.Mutex  // guards index; not held while building
-	index *graftIndex // nil before the first
+	mu       sync.Mutex // guards the fields below; not held while building
+	index    *graftIndex
+	slow     bool          // the last build outlasted patience
+	building chan struct{} // closed when the build under way is over; nil without
 }
+
+const (
+	graftPatience = time.Second
+	graftTimeout  = 10 * time.Minute
+)
+
+var errLooking = fmt.Errorf("%w: the zoo is still being looked through for names", providers.ErrUnavailable)
 
 func newGrafts(roots []*root, log *slog.Logger, now func() time.Time, ttl time.Duration) *grafts {
-	return &grafts{roots: roots, log: log, now: now, ttl: ttl, turn: make(chan struct{}, 1)}
+	return &grafts{roots: roots, log: log, now: now, ttl: ttl, patience: graftPatience}
 }
 
-func (g *grafts) fresh() *graftIndex {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.index == nil || g.now().Sub(g.index.built).Abs() >= g.ttl {
-		return nil
-	}
-	return g.index
-}
-
-// get returns an index at most ttl old. Callers that meet in it share one build.
+// get returns an index at most ttl old, or the one before while a build takes its
+// time, or errLooking.
 func (g *grafts) get(ctx context.Context) (*graftIndex, error) {
-	if x := g.fresh(); x != nil {
+	g.mu.Lock()
+	x := g.index
+	if x != nil && g.now().Sub(x.built).Abs() < g.ttl {
+		g.mu.Unlock()
 		return x, nil
 	}
+	if g.building == nil {
+		g.building = make(chan struct{})
+		go g.build(context.WithoutCancel(ctx), g.building)
+	}
+	done, slow := g.building, g.slow
+	g.mu.Unlock()
+	if slow && x != nil {
+		return x, nil
+	}
+	enough := time.NewTimer(g.patience)
+	defer enough.Stop()
 	select {
-	case g.turn <- struct{}{}:
-		defer func() { <-g.turn }()
+	case <-done:
+	case <-enough.C:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if x := g.fresh(); x != nil {
-		return x, nil
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.index == nil {
+		return nil, errLooking
 	}
+	return g.index, nil
+}
+
+// build makes an index and closes done.
+func (g *grafts) build(ctx context.Context, done chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, graftTimeout)
+	defer cancel()
+	began := time.Now()
 	x := &graftIndex{names: map[string]graft{}, below: map[string]map[string]bool{}}
 	for _, r := range g.roots {
 		if err := g.scan(ctx, r, x); err != nil {
-			return nil, err
+			g.log.Warn("zoo root takes too long to look through; names in manifests are not all known", "root", r.path, "error", err)
 		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	x.built = g.now()
-	g.index = x
-	return x, nil
+	g.index, g.building, g.slow = x, nil, time.Since(began) > g.patience
+	close(done)
 }
 
 // scan adds the grafts of one root. Directories that cannot be read have none.

@@ -2,6 +2,7 @@ package zoo
 
 import (
 	"context"
+	"errors"
 	"io"
 	iofs "io/fs"
 	"iter"
@@ -83,6 +84,9 @@ func (z *Zoo) list(ctx context.Context, v *view, l *listing) error {
 		return v.err
 	}
 	index, err := z.grafts.get(ctx)
+	if errors.Is(err, errLooking) {
+		return nil // what the directories hold is known, and listed
+	}
 	if err != nil {
 		return err
 	}

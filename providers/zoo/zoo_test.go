@@ -316,6 +316,31 @@ func TestGraftIndexIsBelievedForAWhile(t *testing.T) {
 	}
 }
 
+// A zoo that takes long to look through for names lists what its directories hold,
+// and does not call a name absent before it knows.
+func TestSlowGraftIndex(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"m/w": "x", "d/marie.json": `{"_name_or_path": "late"}`})
+	z := newZoo(t, dir)
+	z.grafts.patience = 0
+	z.grafts.building = make(chan struct{}) // one that is not over yet
+	if got, want := list(t, z, ""), []string{"d", "m"}; !slices.Equal(got, want) {
+		t.Errorf("list: got %q, want %q", got, want)
+	}
+	if _, err := z.Resolve(t.Context(), "late", ""); !errors.Is(err, providers.ErrUnavailable) {
+		t.Errorf("a name before the end of the build: got %v, want %v", err, providers.ErrUnavailable)
+	}
+	done := z.grafts.building
+	z.grafts.build(t.Context(), done)
+	if _, err := z.Resolve(t.Context(), "late", ""); err != nil {
+		t.Errorf("a name after it: got %v", err)
+	}
+	z.grafts.slow, z.grafts.ttl = true, 0
+	if _, err := z.Resolve(t.Context(), "none", ""); !errors.Is(err, iofs.ErrNotExist) {
+		t.Errorf("absent, while a slow build is under way: got %v, want iofs.ErrNotExist", err)
+	}
+}
+
 func TestChangesAreNoticed(t *testing.T) {
 	for name, change := range map[string]func(p string) error{
 		"rewritten": func(p string) error { return os.WriteFile(p, []byte("NEW CONTENT"), 0o644) },
