@@ -4,6 +4,7 @@ import (
 	iofs "io/fs"
 	"iter"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -15,44 +16,58 @@ import (
 // found in the listing of the root only, for whoever counts what is hidden.
 type Tree struct {
 	files  map[string]Entry
-	dirs   map[string]map[string]bool // directory → names in it
+	dirs   map[string][]string // directory → names in it
 	hidden []Entry
 }
 
+// maxDirs bounds how many directories the paths of a listing may make: a path
+// costs its source a few bytes for each, and costs us more. What needs further
+// ones is hidden.
+const maxDirs = 500_000
+
 // NewTree builds a Tree from files and links in any order.
 func NewTree(entries []Entry) *Tree {
-	t := &Tree{files: make(map[string]Entry, len(entries)), dirs: map[string]map[string]bool{"": {}}}
+	t := &Tree{files: make(map[string]Entry, len(entries)), dirs: map[string][]string{"": nil}}
 	for _, e := range entries {
 		if e.IsDir() {
 			continue
 		}
-		if _, dup := t.files[e.Path]; dup || ValidPath(e.Path) != nil {
+		_, dup := t.files[e.Path]
+		_, made := t.dirs[parent(e.Path)]
+		if dup || ValidPath(e.Path) != nil || !made && len(t.dirs) >= maxDirs {
 			t.hidden = append(t.hidden, e)
 			continue
 		}
 		t.files[e.Path] = e
 		t.link(e.Path)
 	}
+	twice := map[string]bool{} // directories with a file and a directory of one name
 	for dir := range t.dirs {
 		if e, both := t.files[dir]; both {
 			delete(t.files, dir)
 			t.hidden = append(t.hidden, e)
+			twice[parent(dir)] = true
 		}
+	}
+	for dir := range twice {
+		slices.Sort(t.dirs[dir])
+		t.dirs[dir] = slices.Compact(t.dirs[dir])
 	}
 	return t
 }
 
-// link puts p into its parent's names, and the parent into its own.
+// parent is the directory of p; "" is the root.
+func parent(p string) string { return p[:max(0, strings.LastIndexByte(p, '/'))] }
+
+// link puts p into its parent's names, and a parent that is new into its own.
 func (t *Tree) link(p string) {
 	for p != "" {
-		dir, name := path.Split(p)
-		dir = strings.TrimSuffix(dir, "/")
-		names := t.dirs[dir]
-		if names == nil {
-			names = map[string]bool{}
-			t.dirs[dir] = names
+		dir := parent(p)
+		names, known := t.dirs[dir]
+		t.dirs[dir] = append(names, strings.TrimPrefix(p[len(dir):], "/"))
+		if known {
+			return
 		}
-		names[name] = true
 		p = dir
 	}
 }
@@ -76,7 +91,7 @@ func (t *Tree) ReadDir(dir string) iter.Seq2[Entry, error] {
 			yield(Entry{}, iofs.ErrNotExist)
 			return
 		}
-		for name := range names {
+		for _, name := range names {
 			e, _ := t.Stat(path.Join(dir, name))
 			if !yield(e, nil) {
 				return
