@@ -36,9 +36,14 @@ type reuse struct {
 	dir string
 	log *slog.Logger
 
-	mu      sync.Mutex
-	checked map[fileID]bool // whether the file is what its name says
+	mu       sync.Mutex
+	checked  map[fileID]bool          // whether the file is what its name says
+	checking map[fileID]chan struct{} // closed when it is known
 }
+
+// quickProof is how long an open waits for a file's digest to be checked. A large
+// one is fetched meanwhile, or read when somebody comes back to it.
+const quickProof = time.Second
 
 // fileID is one state of one file.
 type fileID struct {
@@ -48,7 +53,7 @@ type fileID struct {
 }
 
 func newReuse(dir string, log *slog.Logger) *reuse {
-	return &reuse{dir: dir, log: log, checked: map[fileID]bool{}}
+	return &reuse{dir: dir, log: log, checked: map[fileID]bool{}, checking: map[fileID]chan struct{}{}}
 }
 
 // folder is where the cache keeps a repository (file_download.py,
@@ -98,27 +103,78 @@ func (r *reuse) prove(ctx context.Context, f *os.File, e providers.Entry) error 
 		return fmt.Errorf("%w: the cache of huggingface_hub has not the whole file", errors.ErrUnsupported)
 	}
 	id := fileID{sys.Dev, sys.Ino, info.Size(), info.ModTime()}
+	done := r.proof(id, f.Name(), e)
+	quick := time.NewTimer(quickProof)
+	defer quick.Stop()
+	select {
+	case <-done:
+	case <-quick.C:
+	case <-ctx.Done():
+	}
 	r.mu.Lock()
 	good, known := r.checked[id]
 	r.mu.Unlock()
-	if !known {
-		if good, err = matches(ctx, f, e); err != nil {
-			return err
-		}
-		r.mu.Lock()
-		r.checked[id] = good
-		r.mu.Unlock()
-		if !good {
-			r.log.Warn("a file in the cache of huggingface_hub is damaged and not used", "file", f.Name())
-		}
-	}
-	if !good {
+	switch {
+	case !known && ctx.Err() != nil:
+		return ctx.Err()
+	case !known:
+		return fmt.Errorf("%w: the file in the cache of huggingface_hub is still being checked", errors.ErrUnsupported)
+	case !good:
 		return fmt.Errorf("%w: the file in the cache of huggingface_hub is damaged", errors.ErrUnsupported)
 	}
 	return nil
 }
 
-func matches(ctx context.Context, f *os.File, e providers.Entry) (bool, error) {
+// proof has the file called name checked once, for all who ask and whoever leaves;
+// the channel is closed when it is.
+func (r *reuse) proof(id fileID, name string, e providers.Entry) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	done := r.checking[id]
+	if _, known := r.checked[id]; known || done != nil {
+		if done == nil {
+			done = make(chan struct{})
+			close(done)
+		}
+		return done
+	}
+	done = make(chan struct{})
+	r.checking[id] = done
+	go func() {
+		good, err := r.check(name, id, e)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.checking, id)
+		if err == nil { // else the next open tries again
+			r.checked[id] = good
+		}
+		close(done)
+	}()
+	return done
+}
+
+// check reads the file called name, if it is still the one of id.
+func (r *reuse) check(name string, id fileID, e providers.Entry) (good bool, err error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if sys, ok := info.Sys().(*syscall.Stat_t); !ok || sys.Dev != id.dev || sys.Ino != id.ino {
+		return false, iofs.ErrNotExist
+	}
+	good, err = matches(f, e)
+	if err == nil && !good {
+		r.log.Warn("a file in the cache of huggingface_hub is damaged and not used", "file", name)
+	}
+	return good, err
+}
+
+func matches(f *os.File, e providers.Entry) (bool, error) {
 	var h hash.Hash
 	switch e.Digest.Algorithm() {
 	case "sha256":
@@ -130,17 +186,8 @@ func matches(ctx context.Context, f *os.File, e providers.Entry) (bool, error) {
 		return false, fmt.Errorf("%w: digest %s", errors.ErrUnsupported, e.Digest)
 	}
 	content := io.NewSectionReader(f, 0, e.Size)
-	for {
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
-		_, err := io.CopyN(h, content, 8<<20)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return false, fmt.Errorf("%w: %s", errors.ErrUnsupported, err.Error())
-		}
+	if _, err := io.Copy(h, content); err != nil {
+		return false, err
 	}
 	return providers.NewDigest(e.Digest.Algorithm(), fmt.Sprintf("%x", h.Sum(nil))) == e.Digest, nil
 }
