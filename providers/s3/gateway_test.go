@@ -167,10 +167,14 @@ func TestVersionedBucketReadsOn(t *testing.T) {
 	_, err := m.Stat(t.Context(), "w.bin")
 	wantErr(t, "stat after deletion", err, iofs.ErrNotExist)
 
-	// Another process does not know the version, but is not given wrong bytes.
+	// Another process does not know the version, and finds it.
 	q, _ := open(t, keyed(t, s, proxy.URL))
-	_, err = read(t.Context(), resolve(t, q, "versioned"), e, 0, 10)
-	wantErr(t, "read of a deleted object elsewhere", err, providers.ErrStale)
+	elsewhere := resolve(t, q, "versioned")
+	wantRead(t, elsewhere, e, 90_000, old[90_000:])
+	gone := e
+	gone.Validator = pin{etag: "00000000000000000000000000000000"}.String()
+	_, err = read(t.Context(), elsewhere, gone, 0, 10)
+	wantErr(t, "read of what no version has", err, providers.ErrStale)
 
 	pinned := stat(t, m, "w.bin@"+v1)
 	if pinned.Path != "w.bin@"+v1 || pinned.Size != int64(len(old)) {

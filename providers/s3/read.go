@@ -91,8 +91,16 @@ func (m *model) locate(path string, pinned pin) (key, version string) {
 func (m *model) get(ctx context.Context, path string, pinned pin, want span) (*s3.GetObjectOutput, error) {
 	key, version := m.locate(path, pinned)
 	out, err := m.getVersion(ctx, key, version, pinned, want)
-	if err == nil || version == "" || pinned.version != "" {
+	switch {
+	case err == nil || pinned.version != "":
 		return out, err
+	case version == "":
+		// Replaced, and nobody here remembers its version: a restart, or memory
+		// was full.
+		if version = m.findVersion(ctx, key, pinned, err); version == "" {
+			return nil, err
+		}
+		return m.getVersion(ctx, key, version, pinned, want)
 	}
 	forbidden := denied(ctx, err)
 	if !forbidden && !absent(ctx, err) {
@@ -104,6 +112,44 @@ func (m *model) get(ctx context.Context, path string, pinned pin, want span) (*s
 	}
 	return out, err
 }
+
+// findVersion looks for the version that has the pinned content, after why said that
+// the present object has not; "" if there is none, or if versions may not be listed.
+func (m *model) findVersion(ctx context.Context, key string, pinned pin, why error) string {
+	_, kind := classify(ctx, why)
+	replaced := errors.Is(kind, providers.ErrStale) || errors.Is(kind, iofs.ErrNotExist)
+	if !replaced || pinned.ifMatch() == "" || m.bucket.noVersions.Load() {
+		return ""
+	}
+	in := &s3.ListObjectVersionsInput{Bucket: aws.String(m.bucket.set.Bucket), Prefix: aws.String(key), RequestPayer: m.bucket.payer()}
+	for range maxVersionPages {
+		var out *s3.ListObjectVersionsOutput
+		err := m.bucket.do(ctx, func(c *s3.Client) (err error) {
+			out, err = c.ListObjectVersions(ctx, in)
+			return err
+		})
+		if err != nil {
+			if denied(ctx, err) {
+				m.bucket.noVersions.Store(true)
+			}
+			return ""
+		}
+		for _, v := range out.Versions {
+			if aws.ToString(v.Key) == key && newPin(aws.ToString(v.ETag), time.Time{}).etag == pinned.etag {
+				m.bucket.versions.put(key, pinned.etag, aws.ToString(v.VersionId))
+				return m.bucket.versions.get(key, pinned.etag) // which "null" is not
+			}
+		}
+		if !aws.ToBool(out.IsTruncated) {
+			return ""
+		}
+		in.KeyMarker, in.VersionIdMarker = out.NextKeyMarker, out.NextVersionIdMarker
+	}
+	return ""
+}
+
+// maxVersionPages bounds the search for a version, a thousand of them each.
+const maxVersionPages = 5
 
 func (m *model) getVersion(ctx context.Context, key, version string, pinned pin, want span) (*s3.GetObjectOutput, error) {
 	k, err := m.bucket.customerKey()
