@@ -18,13 +18,13 @@ type Error struct {
 // Problem is one thing wrong, and what to do about it.
 type Problem struct {
 	// Line is in the file, from 1; 0 if the value is not from the file.
-	Line int
+	Line int `json:"line,omitempty"`
 	// Key is the path of the setting, such as cache.max_size.
-	Key string
+	Key string `json:"key,omitempty"`
 	// Text says what is wrong with it.
-	Text string
+	Text string `json:"text"`
 	// Remedy says what to write instead.
-	Remedy string
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Error writes one line for each problem, the way compilers do.

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"modelfs/config"
+	"modelfs/mount"
 	"modelfs/providers/all"
 )
 
@@ -47,11 +51,14 @@ func newConfigCheck(g *global) *cobra.Command {
 		Args:  upTo(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := g.load(args)
-			if err != nil {
-				return err
+			if err == nil { // what only the providers see: the environment, files
+				_, err = mount.Registry(cfg, cmp.Or(cfg.Mountpoint, "/models"), mount.Options{Log: slog.New(slog.DiscardHandler), Types: all.Types()})
 			}
 			if g.json {
-				return printJSON(c.OutOrStdout(), map[string]any{"file": cfg.File, "providers": names(cfg)})
+				return errors.Join(printJSON(c.OutOrStdout(), check(cfg, err)), err)
+			}
+			if err != nil {
+				return err
 			}
 			file := cfg.File
 			if file == "" {
@@ -63,6 +70,27 @@ func newConfigCheck(g *global) *cobra.Command {
 	}
 	g.jsonFlag(c)
 	return c
+}
+
+// checked is what config check --json prints.
+type checked struct {
+	File      string           `json:"file"`
+	OK        bool             `json:"ok"`
+	Providers []string         `json:"providers,omitempty"`
+	Problems  []config.Problem `json:"problems,omitempty"`
+}
+
+func check(cfg *config.Config, err error) checked {
+	var wrong *config.Error
+	switch {
+	case err == nil:
+		return checked{File: cfg.File, OK: true, Providers: names(cfg)}
+	case errors.As(err, &wrong):
+		return checked{File: wrong.File, Problems: wrong.Problems}
+	case cfg == nil:
+		return checked{Problems: []config.Problem{{Text: err.Error()}}}
+	}
+	return checked{File: cfg.File, Problems: []config.Problem{{Text: err.Error()}}}
 }
 
 func newConfigShow(g *global) *cobra.Command {

@@ -128,7 +128,7 @@ func unmount(ctx context.Context, dir string, lazy bool) error {
 	if !errors.Is(err, unix.EPERM) {
 		return err
 	}
-	args := []string{"-u", "-q", "--", dir}
+	args := []string{"-u", "--", dir} // without -q, which hides the reason
 	if lazy {
 		args = append([]string{"-z"}, args...)
 	}
@@ -156,8 +156,8 @@ func explainBusy(dir string, err error) error {
 	for _, h := range held {
 		fmt.Fprintf(&b, "\n  %s", h)
 	}
-	if hidden > 0 {
-		fmt.Fprintf(&b, "\n  (%d processes of other users cannot be looked into; try as root)", hidden)
+	if hidden > 0 && os.Geteuid() != 0 { // what root cannot look into holds nothing
+		fmt.Fprintf(&b, "\n  (processes of other users: %d, which only root can look into)", hidden)
 	}
 	if b.Len() == 0 {
 		b.WriteString("\n  (no process; it may be exported, or be seen from a container)")

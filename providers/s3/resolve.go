@@ -65,8 +65,16 @@ func New(env providers.Env, cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	env = env.Fill()
+	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"} {
+		if u := env.Getenv(name); cfg.Endpoint == "" && u != "" {
+			if err := checkEndpoint(u); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
 	p := &Provider{
-		env: env.Fill(), cfg: cfg, roots: roots,
+		env: env, cfg: cfg, roots: roots,
 		strict:     cfg.Verify == "strict" || cfg.Verify == "" && env.Strict,
 		maxBackoff: 5 * time.Second,
 		stall:      30 * time.Second,
