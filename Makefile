@@ -32,7 +32,8 @@ run: ## build, mount ./models, show what to try; Ctrl-C unmounts
 	@hack/run models
 
 test: ## run every test with the race detector, after installing what they need
-	@.ci/need fusermount3=fuse3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git
+	@.ci/need fusermount3=fuse3 gcc=gcc /usr/include/stdio.h=libc6-dev git=git \
+		/usr/sbin/nginx=nginx-light /usr/sbin/apache2=apache2-bin python3=python3
 	@mkdir -p .cache && echo '*' >.cache/.gitignore
 	MODELFS_REQUIRE_ALL=1 MODELFS_PYTHON="$$(.ci/python $(CURDIR)/.cache/python $(PYTHON_PACKAGES))" \
 		$(GO) test -race $(TESTFLAGS) ./... ./testdata/hub/...

@@ -6,6 +6,7 @@ import (
 	"modelfs/providers"
 	"modelfs/providers/s3"
 	"modelfs/providers/transformers"
+	"modelfs/providers/web"
 	"modelfs/providers/zoo"
 )
 
@@ -16,5 +17,6 @@ func Types() []providers.Type {
 		zoo.Type(),
 		s3.Type(),
 		transformers.Type(),
+		web.Type(),
 	}
 }

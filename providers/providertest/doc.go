@@ -6,6 +6,7 @@
 //   - [Faulty] wraps any provider and breaks what it says in chosen ways.
 //   - [Run] is the conformance suite: every provider runs it from a test of about
 //     twenty lines, so that the contract is one text and not eight readings of it.
+//     Its own tests break a source in some sixty ways, and each has to be noticed.
 //
 // # Terms
 //

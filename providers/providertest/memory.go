@@ -53,6 +53,12 @@ type MemoryOptions struct {
 	NoSizes bool
 	// Plain leaves Stater out of its models.
 	Plain bool
+	// Whole makes a source that sends files only as a whole.
+	Whole bool
+	// Facts are what its models tell of themselves; if nil, they are no Describers.
+	Facts []providers.Fact
+	// LateDigests makes its models tell sha256 when they are asked for it alone.
+	LateDigests bool
 }
 
 // Memory is a provider whose source is this process. Its methods may be called

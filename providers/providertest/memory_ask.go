@@ -64,11 +64,22 @@ func (m *Memory) Resolve(ctx context.Context, name, ref string) (providers.Model
 	if !m.opts.NoRevisions {
 		o.Revision, o.Immutable = s.revision, ref == s.revision
 	}
-	model := &memoryModel{memory: m, origin: o, pinned: s}
+	return m.offer(&memoryModel{memory: m, origin: o, pinned: s}), nil
+}
+
+// offer adds the optional interfaces that the source has.
+func (m *Memory) offer(model *memoryModel) providers.Model {
+	var out providers.Model = memoryStater{model}
 	if m.opts.Plain {
-		return model, nil
+		out = model
 	}
-	return memoryStater{model}, nil
+	if m.opts.LateDigests {
+		out = memoryDigester{out, model}
+	}
+	if m.opts.Facts != nil {
+		out = memoryDescriber{out, m.opts.Facts}
+	}
+	return out
 }
 
 // at returns what ref means, nil if nothing. A ref may be a revision.

@@ -2,6 +2,8 @@ package providertest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	iofs "io/fs"
@@ -23,6 +25,9 @@ type memoryStater struct{ *memoryModel }
 var (
 	_ providers.Model  = (*memoryModel)(nil)
 	_ providers.Stater = memoryStater{}
+
+	_ providers.Describer = memoryDescriber{}
+	_ providers.Digester  = memoryDigester{}
 )
 
 // Origin implements [providers.Model].
@@ -143,5 +148,43 @@ func (m *memoryModel) ReadRange(ctx context.Context, e providers.Entry, off, n i
 	if off < 0 || n <= 0 || off+n > int64(len(data)) {
 		return nil, m.wrap(c, iofs.ErrInvalid)
 	}
+	if m.memory.opts.Whole && n < int64(len(data)) {
+		return nil, m.wrap(c, providers.ErrWhole)
+	}
 	return newReader(ctx, data[off:off+n]), nil
+}
+
+// memoryDescriber tells facts about the model that it wraps.
+type memoryDescriber struct {
+	providers.Model
+	facts []providers.Fact
+}
+
+// Unwrap lets [providers.As] see through.
+func (m memoryDescriber) Unwrap() any { return m.Model }
+
+// Describe implements [providers.Describer].
+func (m memoryDescriber) Describe(context.Context) ([]providers.Fact, error) { return m.facts, nil }
+
+// memoryDigester tells digests of the model that it wraps.
+type memoryDigester struct {
+	providers.Model
+	of *memoryModel
+}
+
+// Unwrap lets [providers.As] see through.
+func (m memoryDigester) Unwrap() any { return m.Model }
+
+// Digest implements [providers.Digester].
+func (m memoryDigester) Digest(ctx context.Context, e providers.Entry) (providers.Digest, error) {
+	c := m.of.call("digest", e.Path)
+	if err := m.of.memory.ask(ctx, c); err != nil {
+		return "", err
+	}
+	s, err := m.of.view()
+	if err != nil {
+		return "", m.of.wrap(c, err)
+	}
+	sum := sha256.Sum256(s.files[e.Path])
+	return providers.NewDigest("sha256", hex.EncodeToString(sum[:])), nil
 }

@@ -1,4 +1,4 @@
-package providertest_test
+package providertest
 
 import (
 	"errors"
@@ -9,53 +9,68 @@ import (
 	"time"
 
 	"modelfs/providers"
-	"modelfs/providers/providertest"
 )
 
-func memory(opts providertest.MemoryOptions) func(*testing.T) providertest.Fixture {
-	return func(*testing.T) providertest.Fixture {
-		m := providertest.NewMemory(opts)
+func memory(opts MemoryOptions) func(*testing.T) Fixture {
+	return func(*testing.T) Fixture {
+		m := NewMemory(opts)
 		files := map[string]string{
 			"config.json": `{"a": 1}`, "weights.bin": strings.Repeat("weights ", 1000), "empty": "", "sub/deep/file": "deep",
 		}
-		content := providertest.Text(files)
-		content["link"] = providertest.File{Target: "sub/deep/file"}
-		content["../climbs"] = providertest.File{Data: []byte("x")}
-		content["a\x00b"] = providertest.File{Data: []byte("x")}
+		content := Text(files)
+		content["link"] = File{Target: "sub/deep/file"}
+		content["../climbs"] = File{Data: []byte("x")}
+		content["a\x00b"] = File{Data: []byte("x")}
+		refs := map[string]map[string]string{"v1": {"old": "of before"}}
+		if opts.NoRevisions {
+			refs = nil
+		} else {
+			m.Publish("org/model", "v1", Text(refs["v1"]))
+		}
 		m.Publish("org/model", "", content)
-		return providertest.Fixture{
-			Provider: m, Protocol: "memory", Name: "org/model", Partial: "org", Files: files,
+		fail := func(err error) func(*testing.T) { return func(*testing.T) { m.Fail(err) } }
+		return Fixture{
+			Provider: m, Protocol: "memory", Name: "org/model", Partial: "org", Files: files, Refs: refs,
 			Links:  map[string]string{"link": "sub/deep/file"},
 			Hidden: []string{"../climbs", "a\x00b"},
 			Rewrite: func(_ *testing.T, path, s string) {
-				content[path] = providertest.File{Data: []byte(s)}
+				content[path] = File{Data: []byte(s)}
 				m.Publish("org/model", "", content)
 			},
 			Remove: func(_ *testing.T, path string) {
 				delete(content, path)
 				m.Publish("org/model", "", content)
 			},
-			Down: func(*testing.T) { m.Fail(providers.ErrUnavailable) },
+			Down:    fail(providers.ErrUnavailable),
+			Fails:   map[string]func(*testing.T){"throttled": fail(&providers.Throttled{After: time.Second, Err: errors.New("429")})},
+			Hang:    func(*testing.T) { m.Delay(time.Hour) },
+			Refuse:  fail(iofs.ErrPermission),
+			Secrets: []string{"s3cret"},
+			Leaked:  func() []string { return nil },
+			Logged:  func() string { return "" },
+			Reopen:  func(*testing.T) providers.Provider { return m },
 		}
 	}
 }
 
 func TestMemory(t *testing.T) {
-	for name, opts := range map[string]providertest.MemoryOptions{
+	for name, opts := range map[string]MemoryOptions{
 		"revisions":     {},
 		"no revisions":  {NoRevisions: true, NoDigests: true},
 		"plain":         {Plain: true},
 		"no sizes":      {NoSizes: true},
 		"no digests":    {NoDigests: true},
 		"other content": {NoRevisions: true},
+		"whole":         {Whole: true},
+		"all":           {LateDigests: true, Facts: []providers.Fact{{Key: "a.fact", Value: "told"}}},
 	} {
-		t.Run(name, func(t *testing.T) { providertest.Run(t, providertest.Options{New: memory(opts)}) })
+		t.Run(name, func(t *testing.T) { Run(t, Options{New: memory(opts)}) })
 	}
 }
 
 func TestMemoryForget(t *testing.T) {
-	m := providertest.NewMemory(providertest.MemoryOptions{})
-	first := m.Publish("m", "", providertest.Text(map[string]string{"f": "1"}))
+	m := NewMemory(MemoryOptions{})
+	first := m.Publish("m", "", Text(map[string]string{"f": "1"}))
 	model, err := m.Resolve(t.Context(), "m", first)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +79,7 @@ func TestMemoryForget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Publish("m", "", providertest.Text(map[string]string{"f": "2"}))
+	m.Publish("m", "", Text(map[string]string{"f": "2"}))
 	m.Forget("m", first)
 	if _, err := model.ReadRange(t.Context(), e, 0, 1); !errors.Is(err, providers.ErrStale) {
 		t.Errorf("forgotten revision: got %v, want ErrStale", err)
@@ -76,7 +91,7 @@ func TestMemoryForget(t *testing.T) {
 }
 
 func TestMemoryMoveAndList(t *testing.T) {
-	m := providertest.NewMemory(providertest.MemoryOptions{})
+	m := NewMemory(MemoryOptions{})
 	first := m.Publish("org/a", "", nil)
 	m.Publish("org/a", "", nil)
 	m.Publish("org/b/c", "", nil)
@@ -110,7 +125,7 @@ func TestMemoryMoveAndList(t *testing.T) {
 
 func TestMemoryCountsAndDelays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := providertest.NewMemory(providertest.MemoryOptions{})
+		m := NewMemory(MemoryOptions{})
 		m.Publish("m", "", nil)
 		m.Delay(time.Second)
 		start := time.Now()

@@ -35,6 +35,9 @@ type Fixture struct {
 	Partial string
 	// Absent is a name that the source does not have; "absent-model" if empty.
 	Absent string
+	// Known is set where the configuration alone says which names there are: their
+	// absence is then no matter of the source's.
+	Known bool
 
 	// Rewrite gives one file of the model new content of the same length, at
 	// the model's ref. Nil if the source cannot change.
@@ -43,6 +46,26 @@ type Fixture struct {
 	Remove func(t *testing.T, path string)
 	// Down makes the source unreachable. May be nil.
 	Down func(t *testing.T)
+	// Fails are further ways in which the source can fail to answer whatever it is
+	// asked: a login page, a broken gateway. Each must be ErrUnavailable.
+	Fails map[string]func(t *testing.T)
+	// Hang makes the source take questions and answer none. May be nil.
+	Hang func(t *testing.T)
+	// Refuse makes the source refuse the credentials that it was given. May be nil.
+	Refuse func(t *testing.T)
+
+	// Refs are further refs of the model, with their files.
+	Refs map[string]map[string]string
+	// Reopen makes another instance, as a new process would. May be nil.
+	Reopen func(t *testing.T) providers.Provider
+	// Secrets are what the provider was given to prove who it is: nothing that it
+	// says may hold one.
+	Secrets []string
+	// Leaked tells credentials that came to other hosts than those they are for.
+	// May be nil.
+	Leaked func() []string
+	// Logged is what was written to Env.Log. May be nil.
+	Logged func() string
 }
 
 // Options are what [Run] needs to know.
@@ -51,42 +74,65 @@ type Options struct {
 	New func(t *testing.T) Fixture
 }
 
-// Run checks that a provider keeps the contract, and what it offers beyond it. Each subtest has a fresh source
-// and reports all that it finds.
+// A check is one part of the contract.
+type check struct {
+	name string
+	test func(*testing.T, *fixture)
+}
+
+var checks = []check{
+	{"resolution", testResolution},
+	{"refs", testRefs},
+	{"absence", testAbsence},
+	{"listing", testListing},
+	{"stat", testStat},
+	{"names", testNames},
+	{"ranges", testRanges},
+	{"listed entries", testListed},
+	{"whole files", testWhole},
+	{"local files", testLocalFiles},
+	{"digests", testDigests},
+	{"facts", testFacts},
+	{"hostile paths", testHostilePaths},
+	{"unchanged", testUnchanged},
+	{"rewritten", testRewritten},
+	{"removed", testRemoved},
+	{"pinned revision", testPinned},
+	{"change under a reader", testChangeUnderReader},
+	{"another process", testReopened},
+	{"cancellation", testCancellation},
+	{"silence", testSilence},
+	{"concurrency", testConcurrency},
+	{"down", testDown},
+	{"failures", testFailures},
+	{"credentials", testCredentials},
+	{"refused credentials", testRefused},
+	{"guarded", testGuarded},
+}
+
+// Run checks that a provider keeps the contract, and what it offers beyond it. Each
+// subtest has a fresh source and reports all that it finds.
 func Run(t *testing.T, opts Options) {
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, *fixture)
-	}{
-		{"resolution", testResolution},
-		{"absence", testAbsence},
-		{"listing", testListing},
-		{"stat", testStat},
-		{"names", testNames},
-		{"ranges", testRanges},
-		{"local files", testLocalFiles},
-		{"hostile paths", testHostilePaths},
-		{"unchanged", testUnchanged},
-		{"rewritten", testRewritten},
-		{"removed", testRemoved},
-		{"pinned revision", testPinned},
-		{"change under a reader", testChangeUnderReader},
-		{"cancellation", testCancellation},
-		{"concurrency", testConcurrency},
-		{"down", testDown},
-		{"guarded", testGuarded},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			f := opts.New(t)
-			if f.Absent == "" {
-				f.Absent = "absent-model"
-			}
-			c.test(t, &fixture{f})
-		})
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) { c.test(t, newFixture(t, opts.New, 15*time.Second)) })
 	}
 }
 
-type fixture struct{ Fixture }
+// fixture is a Fixture under test.
+type fixture struct {
+	Fixture
+	fresh    func(*testing.T) Fixture
+	patience time.Duration // how long a source may take to tell a change, or to give up
+}
+
+func newFixture(t *testing.T, fresh func(*testing.T) Fixture, patience time.Duration) *fixture {
+	t.Helper()
+	f := &fixture{Fixture: fresh(t), fresh: fresh, patience: patience}
+	if f.Absent == "" {
+		f.Absent = "absent-model"
+	}
+	return f
+}
 
 // model resolves the fixture's model.
 func (f *fixture) model(t *testing.T) providers.Model {
@@ -125,8 +171,16 @@ func (f *fixture) inDir(t *testing.T) string {
 	return ""
 }
 
+// read reads a range, of a source without ranges as its callers do: all of the file.
 func read(ctx context.Context, m providers.Model, e providers.Entry, off, n int64) (string, error) {
 	rc, err := m.ReadRange(ctx, e, off, n)
+	if errors.Is(err, providers.ErrWhole) && n < e.Size {
+		all, err := read(ctx, m, e, 0, e.Size)
+		if err != nil || int64(len(all)) != e.Size {
+			return all, err
+		}
+		return all[off : off+n], nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -152,11 +206,11 @@ func (f *fixture) fails(t *testing.T, what string, err error, sentinels ...error
 }
 
 // eventually waits for a change that a source may tell with a delay.
-func eventually(t *testing.T, what string, ok func() bool) {
+func (f *fixture) eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(f.patience); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 15 seconds", what)
+			t.Fatalf("%s: not within %s", what, f.patience)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"fmt"
 	"testing"
 
 	"modelfs/providers/providertest"
@@ -18,7 +19,7 @@ func TestContract(t *testing.T) {
 			made := 0
 			providertest.Run(t, providertest.Options{New: func(t *testing.T) providertest.Fixture {
 				made++
-				return fixture(t, s, name+string(rune('a'+made)), versioned)
+				return fixture(t, s, fmt.Sprintf("%s-%d", name, made), versioned)
 			}})
 		})
 	}
