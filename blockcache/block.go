@@ -157,7 +157,6 @@ type record struct {
 	LastUsed int64 // unix nanoseconds
 	Sealed   bool
 	Durable  bool // data was synced after sealing
-	Pinned   bool
 	Seal     stamp
 	Boot     [16]byte // the boot in which it was sealed
 	Digest   string
@@ -174,7 +173,6 @@ type stamp struct {
 const (
 	flagSealed  = 1 << 0
 	flagDurable = 1 << 1
-	flagPinned  = 1 << 2
 )
 
 func (r *record) marshal() []byte {
@@ -182,10 +180,11 @@ func (r *record) marshal() []byte {
 	p = append(p, formatVersion)
 	p = append(p, r.ID[:]...)
 	var flags byte
-	for flag, on := range map[byte]bool{flagSealed: r.Sealed, flagDurable: r.Durable, flagPinned: r.Pinned} {
-		if on {
-			flags |= flag
-		}
+	if r.Sealed {
+		flags |= flagSealed
+	}
+	if r.Durable {
+		flags |= flagDurable
 	}
 	p = append(p, flags)
 	for _, v := range []uint64{r.Gen, uint64(r.Size), uint64(r.Stored), uint64(r.LastUsed), r.Seal.Ino, uint64(r.Seal.Size), uint64(r.Seal.Ctime)} {
@@ -211,7 +210,7 @@ func (r *record) unmarshal(p []byte) error {
 	body = body[1:]
 	body = body[copy(r.ID[:], body):]
 	flags := body[0]
-	r.Sealed, r.Durable, r.Pinned = flags&flagSealed != 0, flags&flagDurable != 0, flags&flagPinned != 0
+	r.Sealed, r.Durable = flags&flagSealed != 0, flags&flagDurable != 0
 	var v [7]uint64
 	for i := range v {
 		v[i] = binary.LittleEndian.Uint64(body[1+i*8:])

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -52,30 +50,33 @@ type Options struct {
 
 // Cache is a directory of content objects. It is safe for concurrent use.
 type Cache struct {
-	opts   Options
-	log    *slog.Logger
-	now    func() time.Time
-	lock   *os.File
-	index  *index
-	boot   [16]byte
-	pool   *pool
-	recent *recent
-	disk   disk
-	stats  counters
-	active atomic.Int64    // readers of objects that are not sealed
-	ctx    context.Context // ends with Close; bounds what the cache itself started
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	syncs  chan *object
+	opts     Options
+	log      *slog.Logger
+	now      func() time.Time
+	lock     *os.File
+	index    *index
+	boot     [16]byte
+	pool     *pool
+	recent   *recent
+	disk     disk
+	stats    counters
+	active   atomic.Int64    // readers of objects that are not sealed
+	ctx      context.Context // ends with Close; bounds what the cache itself started
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	syncs    chan *object
+	readBack chan struct{} // held by the one large object that is read back
 
-	mu     sync.Mutex // guards all below, and slot fields; never held with object.mu
-	closed bool
-	slots  map[ID]*slot
-	loaded map[*slot]bool // those with an object
-	idle   *list.List     // *slot with no users, coldest first
-	used   int64
-	gates  map[string]*gate
-	bad    map[ID]strike
+	mu      sync.Mutex // guards all below, and slot fields; never held with object.mu
+	closed  bool
+	slots   map[ID]*slot
+	unsaved map[*slot]bool       // those whose record differs from the index
+	sealing map[ID]chan struct{} // objects taking their last name, until they have
+	loaded  map[*slot]bool       // those with an object
+	idle    *list.List           // *slot with no users, coldest first
+	used    int64
+	gates   map[string]*gate
+	rejects rejects
 }
 
 // slot is what the cache remembers of an object, in use or not.
@@ -85,12 +86,6 @@ type slot struct {
 	obj  *object
 	elem *list.Element // in Cache.idle
 	busy chan struct{} // closed when a load or shutdown under way has ended
-}
-
-// strike counts how often an object failed its digest.
-type strike struct {
-	n     int
-	until time.Time
 }
 
 // Stats are counts since Open, and the present size.
@@ -133,7 +128,7 @@ func Open(o Options) (*Cache, error) {
 		return nil, err
 	}
 	if o.MaxShare > 0 {
-		total, err := diskSize(o.Dir)
+		total, _, err := diskSpace(o.Dir)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("cache directory: %w", err), lock.Close())
 		}
@@ -142,7 +137,7 @@ func Open(o Options) (*Cache, error) {
 	c := &Cache{
 		opts: o, log: o.Log, now: o.Now, lock: lock, boot: bootID(),
 		pool: newPool(o.Streams + o.Recent), recent: newRecent(o.Recent), syncs: make(chan *object, 1024),
-		slots: map[ID]*slot{}, loaded: map[*slot]bool{}, idle: list.New(), gates: map[string]*gate{}, bad: map[ID]strike{},
+		slots: map[ID]*slot{}, loaded: map[*slot]bool{}, unsaved: map[*slot]bool{}, sealing: map[ID]chan struct{}{}, readBack: make(chan struct{}, 1), idle: list.New(), gates: map[string]*gate{}, rejects: newRejects(),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := c.load(); err != nil {
@@ -152,52 +147,6 @@ func Open(o Options) (*Cache, error) {
 	go c.sweep()
 	go c.syncer()
 	return c, nil
-}
-
-// claim checks the directory and takes its lock.
-func claim(dir string) (*os.File, error) {
-	if dir == "" {
-		return nil, errors.New("no cache directory given")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cache directory %s cannot be made: %w; set cache.dir to a directory that you may write", dir, err)
-	}
-	fi, err := os.Stat(dir)
-	if err != nil {
-		return nil, fmt.Errorf("cache directory: %w", err)
-	}
-	if !fi.IsDir() {
-		return nil, fmt.Errorf("cache directory %s is not a directory; set cache.dir to one", dir)
-	}
-	if st := fi.Sys().(*syscall.Stat_t); int(st.Uid) != os.Geteuid() {
-		return nil, fmt.Errorf("cache directory %s belongs to user %d, not to %d; set cache.dir to a directory of your own", dir, st.Uid, os.Geteuid())
-	}
-	if fi.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("cache directory %s is open to other users and cannot be closed: %w", dir, err)
-		}
-	}
-	name := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("cache directory %s cannot be written: %w; set cache.dir to a directory that you may write", dir, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		who, readErr := io.ReadAll(io.LimitReader(f, 32))
-		if pid := strings.TrimSpace(string(who)); readErr == nil && pid != "" {
-			err = fmt.Errorf("process %s holds it", pid)
-		}
-		return nil, errors.Join(fmt.Errorf("cache directory %s is %w (%v); stop that one or set cache.dir to another directory", dir, ErrInUse, err), f.Close()) //nolint:errorlint // one cause is enough
-	}
-	if err := errors.Join(f.Truncate(0), writeAll(f, fmt.Sprintf("%d\n", os.Getpid()))); err != nil {
-		return nil, errors.Join(fmt.Errorf("cache directory %s cannot be written: %w", dir, err), f.Close())
-	}
-	return f, nil
-}
-
-func writeAll(f *os.File, s string) error {
-	_, err := f.WriteAt([]byte(s), 0)
-	return err
 }
 
 // bootID identifies this boot, so that data not synced before a power loss is not
@@ -223,8 +172,17 @@ func (c *Cache) load() (err error) {
 	if c.index, err = openIndex(filepath.Join(c.opts.Dir, "index"), c.log); err != nil {
 		return err
 	}
+	files, err := c.dataFiles()
+	if err != nil {
+		return errors.Join(fmt.Errorf("read cache directory: %w", err), c.index.close())
+	}
 	var known []*slot
+	var gone []ID
 	err = c.index.objects(func(r record) {
+		if !files[dataFile{r.ID, r.Sealed}] {
+			gone = append(gone, r.ID)
+			return
+		}
 		s := &slot{rec: r}
 		c.slots[r.ID] = s
 		known = append(known, s)
@@ -237,31 +195,15 @@ func (c *Cache) load() (err error) {
 	for _, s := range known {
 		s.elem = c.idle.PushBack(s)
 	}
-	if err := c.removeOrphans(); err != nil {
-		return errors.Join(fmt.Errorf("tidy cache directory: %w", err), c.index.close())
-	}
-	return nil
-}
-
-// checkVersion discards a cache of another format.
-func (c *Cache) checkVersion() error {
-	const want = "modelfs block cache 1\n"
-	name := filepath.Join(c.opts.Dir, "VERSION")
-	got, err := os.ReadFile(name)
-	if err == nil && string(got) == want {
-		return nil
-	}
-	if err == nil {
-		c.log.Warn("cache has another format and is begun anew", "version", strings.TrimSpace(string(got)))
-	}
-	for _, sub := range []string{"index", "objects"} {
-		if err := os.RemoveAll(filepath.Join(c.opts.Dir, sub)); err != nil {
-			return fmt.Errorf("cache directory cannot be emptied: %w", err)
+	for _, id := range gone {
+		if err := c.index.remove(id); err != nil {
+			c.log.Warn("a record without its file stays in the index", "error", err)
 		}
 	}
-	if err := os.WriteFile(name, []byte(want), 0o600); err != nil {
-		return fmt.Errorf("cache directory %s cannot be written: %w", c.opts.Dir, err)
+	if err := c.removeOrphans(files); err != nil {
+		return errors.Join(fmt.Errorf("tidy cache directory: %w", err), c.index.close())
 	}
+	c.enforce()
 	return nil
 }
 
@@ -281,6 +223,7 @@ func (c *Cache) Close() error {
 		o.flush()
 		o.release()
 	}
+	c.saveRecords()
 	return errors.Join(c.index.close(), c.lock.Close())
 }
 
@@ -295,13 +238,4 @@ func (c *Cache) Stats() Stats {
 		Corrupt: s.corrupt.Load(), DiskErrors: s.diskErrors.Load(), Sealed: s.sealed.Load(), InFlight: s.inFlight.Load(),
 		BytesFromMemory: s.memory.Load(), BytesFromDataFile: s.file.Load(), Used: used, Objects: objects,
 	}
-}
-
-func (c *Cache) path(id ID, sealed bool) string {
-	s := id.String()
-	name := filepath.Join(c.opts.Dir, "objects", s[:2], s)
-	if !sealed {
-		name += ".part"
-	}
-	return name
 }

@@ -14,8 +14,16 @@ import (
 	"time"
 )
 
-// The test binary is its own victim: a process that fills a cache until it is killed.
+// The test binary is its own victim: a process that fills a cache until it is killed,
+// and one whose disk is full.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("MODELFS_TEST_FULL"); dir != "" {
+		if err := liveOnFullDisk(dir); err != nil {
+			os.Stderr.WriteString(err.Error())
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
 	if dir := os.Getenv("MODELFS_TEST_FILL"); dir != "" {
 		fillForever(dir)
 	}

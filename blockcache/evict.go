@@ -1,49 +1,32 @@
 package blockcache
 
 import (
-	"encoding/hex"
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
-	"time"
 )
 
 // lowWater is the share of a limit that eviction goes down to.
 const lowWater = 0.95
 
-// indexFloor is left free whatever MinFree says: Badger writes through mapped
-// files, and a full disk would kill the process.
-const indexFloor = 64 << 20
+// dataFloor is left free by data whatever MinFree says, so that the index can go on
+// above its own floor.
+const dataFloor = 2 * indexFloor
 
 // reserve makes room for n more bytes of s, evicting what was used least lately
 // and is not in use; false if there is none to be had.
 func (c *Cache) reserve(s *slot, n int64) bool {
-	over := c.overDisk(n)
+	short := c.shortage(n)
 	c.mu.Lock()
-	if c.opts.MaxSize > 0 && c.used+n > c.opts.MaxSize {
-		over = max(over, c.used+n-int64(float64(c.opts.MaxSize)*lowWater))
-	}
-	if over <= 0 {
-		c.used += n
-		s.rec.Stored += n
-		c.mu.Unlock()
-		return true
-	}
-	victims, freed := c.victims(over)
-	fits := c.opts.MaxSize == 0 || c.used+n <= c.opts.MaxSize
+	victims := c.victims(s, n, short)
 	c.mu.Unlock()
-	for _, v := range victims {
-		c.discard(v)
-	}
-	c.stats.evicted.Add(freed)
-	if !fits || c.overDisk(n) > 0 {
+	c.evict(victims)
+	if short > 0 && (len(victims) == 0 || c.shortage(n) > 0) {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opts.MaxSize > 0 && c.used+n > c.opts.MaxSize { // somebody took the room
+	if c.opts.MaxSize > 0 && c.used+n > c.opts.MaxSize { // no room, or somebody took it
 		return false
 	}
 	c.used += n
@@ -58,31 +41,68 @@ func (c *Cache) unreserve(s *slot, n int64) {
 	s.rec.Stored -= n
 }
 
-// victims dooms idle objects worth at least n bytes, coldest first. c.mu is held.
-func (c *Cache) victims(n int64) (doomed []*slot, freed int64) {
-	if !c.evictable(n) {
-		return nil, 0 // a file larger than the cache must not empty it
+// victims dooms idle objects so that n more bytes of s find room, where the disk has
+// short bytes too few. If what is idle cannot make that room, or never all the room
+// that s takes once it is complete, it stays: a file larger than the cache must not
+// empty it. c.mu is held.
+func (c *Cache) victims(s *slot, n, short int64) []*slot {
+	need := short
+	if c.opts.MaxSize > 0 {
+		need = max(need, c.used+n-c.opts.MaxSize)
 	}
-	for e := c.idle.Front(); e != nil && freed < n; {
-		s, next := e.Value.(*slot), e.Next()
-		if !s.rec.Pinned {
-			doomed = append(doomed, s)
-			freed += s.rec.Stored
-			c.doom(s)
-		}
-		e = next
+	room := c.used + n - short // of all objects, as the disk is now
+	if c.opts.MaxSize > 0 {
+		room = min(room, c.opts.MaxSize)
 	}
-	return doomed, freed
+	if need <= 0 || s.rec.Size > room || need > c.idleBytes() {
+		return nil
+	}
+	return c.coldest(max(short, c.overLowWater(n)))
 }
 
-// evictable reports whether idle objects hold n bytes. c.mu is held.
-func (c *Cache) evictable(n int64) bool {
-	for e := c.idle.Front(); e != nil && n > 0; e = e.Next() {
-		if s := e.Value.(*slot); !s.rec.Pinned {
-			n -= s.rec.Stored
-		}
+// overLowWater returns by how much n more bytes would exceed the low water of MaxSize, if
+// they exceed MaxSize. c.mu is held.
+func (c *Cache) overLowWater(n int64) int64 {
+	if c.opts.MaxSize <= 0 || c.used+n <= c.opts.MaxSize {
+		return 0
 	}
-	return n <= 0
+	return c.used + n - int64(float64(c.opts.MaxSize)*lowWater)
+}
+
+// idleBytes is what evicting all idle objects would free. c.mu is held.
+func (c *Cache) idleBytes() (n int64) {
+	for e := c.idle.Front(); e != nil; e = e.Next() {
+		n += e.Value.(*slot).rec.Stored
+	}
+	return n
+}
+
+// coldest dooms idle objects worth n bytes, or all of them. c.mu is held.
+func (c *Cache) coldest(n int64) (doomed []*slot) {
+	for n > 0 && c.idle.Len() > 0 {
+		s := c.idle.Front().Value.(*slot)
+		n -= s.rec.Stored
+		c.stats.evicted.Add(s.rec.Stored)
+		doomed = append(doomed, s)
+		c.doom(s)
+	}
+	return doomed
+}
+
+// enforce evicts what the limits do not allow: they may be lower than when it was
+// stored, and others fill the disk too.
+func (c *Cache) enforce() {
+	short := c.shortage(0)
+	c.mu.Lock()
+	victims := c.coldest(max(short, c.overLowWater(0)))
+	c.mu.Unlock()
+	c.evict(victims)
+}
+
+func (c *Cache) evict(victims []*slot) {
+	for _, v := range victims {
+		c.discard(v)
+	}
 }
 
 // doom takes a slot out of use: whoever wants its object waits until discard has
@@ -99,7 +119,10 @@ func (c *Cache) doom(s *slot) {
 
 // discard removes the files and records of a doomed slot.
 func (c *Cache) discard(s *slot) {
-	c.removeFiles(s.rec, blocksOf(s.rec.Size))
+	c.mu.Lock()
+	id := s.rec.ID
+	c.mu.Unlock()
+	c.removeFiles(id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forget(s)
@@ -107,95 +130,38 @@ func (c *Cache) discard(s *slot) {
 	s.busy = nil
 }
 
-// overDisk returns how many bytes too few are free for n more.
-func (c *Cache) overDisk(n int64) int64 {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(c.opts.Dir, &st); err != nil {
-		c.disk.trouble(c, err)
-		return 0
-	}
-	floor := int64(indexFloor)
-	if c.opts.MinFree != nil {
-		floor = max(floor, c.opts.MinFree(int64(st.Blocks)*st.Bsize))
-	}
-	return floor + n - int64(st.Bavail)*st.Bsize
-}
-
-func diskSize(dir string) (int64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, err
-	}
-	return int64(st.Blocks) * st.Bsize, nil
-}
-
-// removeFiles deletes an object's record and data.
-func (c *Cache) removeFiles(rec record, blocks int64) {
-	if err := c.index.remove(rec.ID, blocks); err != nil {
-		c.disk.trouble(c, err)
-	}
+// removeFiles deletes an object's data and then its record, as the index may be
+// waiting for the room: a record without its file is forgotten at the next start.
+func (c *Cache) removeFiles(id ID) {
 	for _, sealed := range []bool{true, false} {
-		if err := os.Remove(c.path(rec.ID, sealed)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(c.path(id, sealed)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.disk.trouble(c, err)
 		}
 	}
-}
-
-// sweep writes changed records from time to time, so that a killed process loses
-// little.
-func (c *Cache) sweep() {
-	defer c.wg.Done()
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-tick.C:
-			for _, o := range c.inUse() {
-				o.mu.Lock()
-				dirty := len(o.dirty) > 0
-				o.mu.Unlock()
-				if dirty {
-					o.flush()
-				}
-				o.release()
-			}
-		}
+	if err := c.index.remove(id); err != nil {
+		c.disk.trouble(c, err)
 	}
 }
 
-// inUse returns the loaded objects, each with one more use.
-func (c *Cache) inUse() (objs []*object) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for s := range c.loaded {
-		if s.busy == nil {
-			s.refs++
-			objs = append(objs, s.obj)
-		}
-	}
-	return objs
-}
-
-// removeOrphans deletes data files that no record knows: what a killed process
-// began and did not record. It runs before anything else uses the directory.
-func (c *Cache) removeOrphans() error {
-	files, err := filepath.Glob(filepath.Join(c.opts.Dir, "objects", "??", "*"))
+// shortage returns how many bytes too few are free for n more; it is negative where
+// there is room.
+func (c *Cache) shortage(n int64) int64 {
+	total, free, err := diskSpace(c.opts.Dir)
 	if err != nil {
-		return err
+		c.disk.trouble(c, err)
+		return 0
 	}
-	for _, f := range files {
-		name, part := strings.CutSuffix(filepath.Base(f), ".part")
-		raw, err := hex.DecodeString(name)
-		if err == nil && len(raw) == len(ID{}) {
-			if s := c.slots[ID(raw)]; s != nil && s.rec.Sealed == !part {
-				continue
-			}
-		}
-		if err := os.RemoveAll(f); err != nil {
-			return err
-		}
+	floor := int64(dataFloor)
+	if c.opts.MinFree != nil {
+		floor = max(floor, c.opts.MinFree(total))
 	}
-	return nil
+	return floor + n - free
+}
+
+func diskSpace(dir string) (total, free int64, err error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, 0, err
+	}
+	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize, nil
 }

@@ -256,11 +256,37 @@ func (o *object) receive(ctx context.Context, b int64, fl *flight, body io.Reade
 			return false, err
 		}
 	}
-	o.publish(b, fl, buf)
 	sum := checksum(buf.data)
+	if o.known && sum != o.checksum(b) {
+		o.c.stats.corrupt.Add(1)
+		return false, fmt.Errorf("%w: block %d is not what was there before", ErrCorrupt, b)
+	}
+	if o.isLast(b) {
+		// Whoever gets the last block waits for the digest's verdict, and so
+		// has to find the object complete.
+		stored = o.store(b, buf.data)
+		o.settle(b, buf, sum, stored)
+		o.publish(b, fl, buf)
+		return stored, nil
+	}
+	o.publish(b, fl, buf)
 	stored = o.store(b, buf.data)
 	o.settle(b, buf, sum, stored)
 	return stored, nil
+}
+
+// isLast reports whether block b is the only one that is missing.
+func (o *object) isLast(b int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.have.has(b) && o.have.count() == o.n-1
+}
+
+// checksum is the recorded one of a block.
+func (o *object) checksum(b int64) uint32 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.crc[b]
 }
 
 // checkWhole holds an object of one block to its digest before anybody sees it;
@@ -279,7 +305,7 @@ func (o *object) checkWhole(ctx context.Context, buf *buffer, src Source) error 
 		if try == 1 {
 			o.c.log.Error("content does not match its digest", "source", o.key.label(), "digest", o.key.Digest)
 			o.c.mu.Lock()
-			o.c.strike(o.key, 2)
+			o.c.rejects.add(o.key.partial(), 2, o.c.now().Add(rejectTime))
 			o.c.mu.Unlock()
 			return fmt.Errorf("%w (%s), twice", ErrCorrupt, o.key.Digest)
 		}
@@ -302,6 +328,7 @@ func (o *object) publish(b int64, fl *flight, buf *buffer) {
 	o.mu.Lock()
 	buf.refs.Add(fl.joined)
 	fl.buf = buf
+	o.progress.Add(1)
 	delete(o.failed, b)
 	close(fl.done)
 	o.mu.Unlock()
@@ -316,49 +343,10 @@ func (o *object) settle(b int64, buf *buffer, sum uint32, stored bool) {
 	if stored {
 		o.passing = 0
 		o.have.set(b)
-		o.verified.set(b)
+		o.verified.unset(b)
 		o.crc[b] = sum
 		o.dirty[uint32(b/groupBlocks)] = true
 		return
 	}
 	o.passing++
-}
-
-// fill fetches whatever is missing, in order, and waits until the object is sealed.
-func (o *object) fill(ctx context.Context, src Source) error {
-	const window = 8 * extentBlocks * BlockSize
-	for b := int64(0); b < o.n; b++ {
-		o.mu.Lock()
-		passing := o.passing > 0
-		o.mu.Unlock()
-		if passing {
-			return errors.New("no room in the cache to check the whole file before it is read (verify: strict); give it more space")
-		}
-		waits, err := o.want(b, b, window, src)
-		if err != nil {
-			return err
-		}
-		fl := waits[b]
-		if fl == nil {
-			continue
-		}
-		buf, err := o.block(ctx, b, fl)
-		if err == errLost { //nolint:errorlint // our own sentinel, unwrapped
-			b--
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		buf.release()
-	}
-	o.advance()
-	select {
-	case <-o.sealed:
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.broken
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

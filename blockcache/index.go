@@ -4,18 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
-	"github.com/dgraph-io/badger/v4/pb"
-	"github.com/dgraph-io/badger/v4/y"
-	"google.golang.org/protobuf/proto"
 )
 
 // formatVersion is the first byte of every record and the number in the VERSION
@@ -28,6 +19,34 @@ type index struct {
 	mu     sync.RWMutex // held shared by every use of db, which must not be used closed
 	closed bool
 	db     *badger.DB
+	dir    string
+}
+
+// indexFloor is the free space below which the index is not written, and not opened.
+//
+// Badger writes through mapped files, and where the disk has no room for a page of
+// one the kernel ends the process (SIGBUS), which no recover holds up. All of its
+// files are sparse: a memtable's log is made as 2 x MemTableSize by ftruncate and
+// filled page by page; a table is made at its size and copied; a value log has
+// 2 x ValueLogFileSize, of which only the first page is used, as our values are smaller
+// than what goes there. So each write of ours looks at the disk first. What it may set
+// off in Badger afterwards has to find room below the floor: the flush of a memtable
+// (8 MiB), and a compaction of two such tables with what they overlap. A reserve
+// allocated beforehand would not help, since a file's own pages count and not those of
+// another; and each file is short-lived.
+const indexFloor = 32 << 20
+
+// errFull answers writes of the index that the disk has no room for. They are tried
+// again when it has.
+var errFull = errors.New("the disk is too full for the cache index")
+
+// room returns errFull if the disk has no room for the index.
+func room(dir string) error {
+	_, free, err := diskSpace(dir)
+	if err == nil && free < indexFloor {
+		err = fmt.Errorf("%w: %d MiB are free, %d needed", errFull, free>>20, indexFloor>>20)
+	}
+	return err
 }
 
 // use runs fn on the open database.
@@ -38,143 +57,6 @@ func (x *index) use(fn func(db *badger.DB) error) error {
 		return ErrClosed
 	}
 	return fn(x.db)
-}
-
-// openIndex opens the index in dir. One that Badger refuses, or of which it had
-// to leave tables out, is set aside and replaced by an empty one: what is lost is
-// fetched again.
-func openIndex(dir string, log *slog.Logger) (*index, error) {
-	db, err := openBadger(dir, log)
-	if err == nil {
-		return &index{db: db}, nil
-	}
-	aside := dir + ".broken"
-	log.Warn("cache index is damaged; it is set aside and a new one begun", "error", err, "aside", aside)
-	if err := os.RemoveAll(aside); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(dir, aside); err != nil {
-		return nil, fmt.Errorf("cache index is damaged (%w) and cannot be moved away", err)
-	}
-	if db, err = openBadger(dir, log); err != nil {
-		return nil, fmt.Errorf("open cache index: %w", err)
-	}
-	return &index{db: db}, nil
-}
-
-func openBadger(dir string, log *slog.Logger) (db *badger.DB, err error) {
-	// Badger asserts on some damaged files; during Open that is one more way of
-	// being damaged.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("badger: %v", p)
-		}
-	}()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if err := checkTables(dir); err != nil {
-		return nil, err
-	}
-	lost := &badgerLog{log: log}
-	o := badger.DefaultOptions(filepath.Clean(dir)).
-		WithLogger(lost).
-		WithMemTableSize(8 << 20).
-		WithNumMemtables(2).
-		WithNumLevelZeroTables(2).
-		WithNumCompactors(2).
-		WithBlockCacheSize(16 << 20).
-		WithIndexCacheSize(32 << 20).
-		WithValueLogFileSize(16 << 20).
-		WithCompression(options.None).
-		WithDetectConflicts(false).
-		WithChecksumVerificationMode(options.OnTableAndBlockRead).
-		WithVerifyValueChecksum(true).
-		WithMetricsEnabled(false)
-	db, err = badger.Open(o)
-	if err != nil {
-		return nil, err
-	}
-	if n := lost.ignored.Load(); n > 0 {
-		if err := db.Close(); err != nil {
-			log.Warn("close damaged index", "error", err)
-		}
-		return nil, fmt.Errorf("%d tables are unreadable", n)
-	}
-	return db, nil
-}
-
-// checkTables holds the index of each table file to its checksum before Badger
-// sees it: Badger opens tables in goroutines of its own and panics there on one
-// that was zeroed, which would end the process at every start. A table ends in
-// its index, the index's length, the checksum and the checksum's length, both
-// lengths big-endian (badger/v4/table/builder.go, Done).
-func checkTables(dir string) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*.sst"))
-	if err != nil {
-		return err
-	}
-	for _, name := range files {
-		p, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := checkTable(p); err != nil {
-			return fmt.Errorf("table %s: %w", filepath.Base(name), err)
-		}
-	}
-	return nil
-}
-
-func checkTable(p []byte) error {
-	tail := func() ([]byte, error) {
-		if len(p) < 4 {
-			return nil, errRecord
-		}
-		n := int(binary.BigEndian.Uint32(p[len(p)-4:]))
-		p = p[:len(p)-4]
-		if n <= 0 || n > len(p) {
-			return nil, errRecord
-		}
-		part := p[len(p)-n:]
-		p = p[:len(p)-n]
-		return part, nil
-	}
-	raw, err := tail()
-	if err != nil {
-		return err
-	}
-	var sum pb.Checksum
-	if err := proto.Unmarshal(raw, &sum); err != nil {
-		return err
-	}
-	index, err := tail()
-	if err != nil {
-		return err
-	}
-	return y.VerifyChecksum(index, &sum)
-}
-
-// badgerLog passes Badger's log on and counts the tables it left out: it opens
-// without them and says so only here.
-type badgerLog struct {
-	log     *slog.Logger
-	ignored atomic.Int64
-}
-
-func (l *badgerLog) Errorf(f string, a ...any) { l.say(slog.LevelError, f, a) }
-func (l *badgerLog) Warningf(f string, a ...any) {
-	l.say(slog.LevelWarn, f, a)
-}
-func (l *badgerLog) Infof(f string, a ...any)  { l.say(slog.LevelDebug, f, a) }
-func (l *badgerLog) Debugf(f string, a ...any) {}
-
-func (l *badgerLog) say(level slog.Level, f string, a []any) {
-	s := strings.TrimSpace(fmt.Sprintf(f, a...))
-	if strings.Contains(s, "Ignoring table") {
-		l.ignored.Add(1)
-	}
-	l.log.Log(nil, level, "index: "+s) //nolint:staticcheck // slog takes a nil context
 }
 
 func objectKey(id ID) []byte { return append([]byte{'o'}, id[:]...) }
@@ -224,9 +106,12 @@ func (x *index) view(fn func(*badger.Txn) error) error {
 	return x.use(func(db *badger.DB) error { return db.View(fn) })
 }
 
-// batch writes what fn puts into one batch.
+// batch writes what fn puts into one batch, if the disk has room for it.
 func (x *index) batch(fn func(*badger.WriteBatch) error) error {
 	return x.use(func(db *badger.DB) error {
+		if err := room(x.dir); err != nil {
+			return err
+		}
 		wb := db.NewWriteBatch()
 		defer wb.Cancel()
 		if err := fn(wb); err != nil {
@@ -236,23 +121,33 @@ func (x *index) batch(fn func(*badger.WriteBatch) error) error {
 	})
 }
 
-// write puts an object record and groups.
-func (x *index) write(r *record, groups []*group) error {
+// write puts object records and groups.
+func (x *index) write(recs []record, groups []*group) error {
 	return x.batch(func(wb *badger.WriteBatch) error {
 		for _, g := range groups {
 			if err := wb.Set(groupKey(g.ID, g.Index), g.marshal()); err != nil {
 				return err
 			}
 		}
-		return wb.Set(objectKey(r.ID), r.marshal())
+		for _, r := range recs {
+			if err := wb.Set(objectKey(r.ID), r.marshal()); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-// remove forgets an object of this many blocks.
-func (x *index) remove(id ID, blocks int64) error {
+// remove forgets an object. Only groups that are there are deleted: an object may
+// claim to have millions.
+func (x *index) remove(id ID) error {
+	keys, err := x.groupKeys(id)
+	if err != nil {
+		return err
+	}
 	return x.batch(func(wb *badger.WriteBatch) error {
-		for n := int64(0); n*groupBlocks < blocks; n++ {
-			if err := wb.Delete(groupKey(id, uint32(n))); err != nil {
+		for _, k := range keys {
+			if err := wb.Delete(k); err != nil {
 				return err
 			}
 		}
@@ -260,10 +155,30 @@ func (x *index) remove(id ID, blocks int64) error {
 	})
 }
 
+func (x *index) groupKeys(id ID) (keys [][]byte, err error) {
+	err = x.view(func(tx *badger.Txn) error {
+		o := badger.DefaultIteratorOptions
+		o.PrefetchValues = false
+		o.Prefix = append([]byte{'b'}, id[:]...)
+		it := tx.NewIterator(o)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			keys = append(keys, it.Item().KeyCopy(nil))
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// close ends the use of the index. On a full disk Badger is left as it is, as its
+// close would write a table: its log is on the disk, and the next start reads it.
 func (x *index) close() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.closed = true
+	if err := room(x.dir); err != nil {
+		return fmt.Errorf("cache index is left open: %w", err)
+	}
 	if err := x.db.Close(); err != nil && !errors.Is(err, badger.ErrDBClosed) {
 		return fmt.Errorf("close cache index: %w", err)
 	}

@@ -79,28 +79,10 @@ func (r *Reader) Sealed() (*os.File, bool) {
 	return f, f != nil
 }
 
-// Cached returns how many bytes are stored.
-func (r *Reader) Cached() int64 {
-	if r.o.file.Load() != nil {
-		return r.o.key.Size
-	}
-	r.o.mu.Lock()
-	defer r.o.mu.Unlock()
-	return r.o.bytes()
-}
-
-// Wait blocks until the object is sealed or has failed its check. It does not
-// fetch what is missing.
-func (r *Reader) Wait(ctx context.Context) error {
-	select {
-	case <-r.o.sealed:
-		r.o.mu.Lock()
-		defer r.o.mu.Unlock()
-		return r.o.broken
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// Progress grows while blocks of the object arrive or are checked, whoever asked for
+// them. A reader whose patience has ended may have it again if this has grown: a
+// strict read of a large file takes as long as the file does.
+func (r *Reader) Progress() int64 { return r.o.progress.Load() }
 
 // Read returns the n bytes at off, fewer only at the end. It waits until they
 // are there, or until ctx ends; the fetch goes on without it. ahead is how many
@@ -124,6 +106,12 @@ func (r *Reader) Read(ctx context.Context, off int64, n int, ahead int64) (*View
 	for try := 0; ; try++ {
 		v, err := r.read(ctx, off, n, ahead)
 		if err != errLost || try == 16 { //nolint:errorlint // our own sentinel, unwrapped
+			if err == nil {
+				if err = o.verdict(ctx); err != nil {
+					v.Release()
+					v = nil
+				}
+			}
 			return v, err
 		}
 	}
@@ -211,12 +199,4 @@ func (c *Cache) Stored(key Key) int64 {
 		}
 	}
 	return 0
-}
-
-// Rejected returns how often an object was thrown away because it did not match
-// its digest, since it last did.
-func (c *Cache) Rejected(key Key) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.bad[key.partial()].n
 }

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // disk remembers that the cache's disk failed, so that it is left alone for a
 // while. Reads go on from the source meanwhile.
 type disk struct {
+	full  atomic.Bool // said so, and nothing was stored since
 	mu    sync.Mutex
 	until time.Time
 	wait  time.Duration
@@ -23,7 +26,16 @@ const (
 
 // trouble notes a failure of the disk.
 func (d *disk) trouble(c *Cache, err error) {
-	if errors.Is(err, ErrClosed) {
+	switch {
+	case errors.Is(err, ErrClosed):
+		return
+	case errors.Is(err, errFull): // no failure: what could not be written stays to be written
+		if !d.full.Swap(true) {
+			c.log.Warn("cache disk is full; nothing is stored or recorded until it has room", "error", err)
+		}
+		return
+	case errors.Is(err, syscall.EFBIG): // of one file, whose file system knows no such size
+		c.log.Info("a file cannot be stored; its reads stream from the source", "error", err)
 		return
 	}
 	c.stats.diskErrors.Add(1)
@@ -46,6 +58,7 @@ func (d *disk) usable(c *Cache) bool {
 }
 
 func (d *disk) fine() {
+	d.full.Store(false)
 	d.mu.Lock()
 	d.wait = 0
 	d.mu.Unlock()
@@ -92,7 +105,7 @@ func (o *object) write(b int64, p []byte) error {
 // distrust has every block in the data file checked again, as somebody else has
 // changed the file.
 func (o *object) distrust(st stamp) {
-	o.c.log.Warn("a cache file was changed from outside; its blocks are checked again", "object", o.slot.rec.ID)
+	o.c.log.Warn("a cache file was changed from outside; its blocks are checked again", "object", o.id())
 	o.mu.Lock()
 	clear(o.verified)
 	o.again = true
@@ -176,15 +189,18 @@ func (o *object) check(b int64, p []byte, want uint32) error {
 		return fmt.Errorf("checksum %08x, recorded %08x", got, want)
 	}
 	o.mu.Lock()
-	o.verified.set(b)
+	if o.have.has(b) && o.crc[b] == want {
+		o.verified.set(b)
+	}
 	o.mu.Unlock()
+	o.progress.Add(1)
 	return nil
 }
 
 // lose forgets a stored block.
 func (o *object) lose(b int64, why error) {
 	o.c.stats.corrupt.Add(1)
-	o.c.log.Warn("a cached block is damaged; it is fetched again", "object", o.slot.rec.ID, "block", b, "error", why)
+	o.c.log.Warn("a cached block is damaged; it is fetched again", "object", o.id(), "block", b, "error", why)
 	o.mu.Lock()
 	lost := o.have.has(b)
 	o.losses++
