@@ -9,19 +9,20 @@
 // A record is about one directory of a model, or, where a source lists a revision
 // in one go, about all of them; the record of the root is the model's. Each record
 // is one file of JSON lines under a name made by hashing what it is about: a header,
-// then one line for each entry.
+// one line for each entry, and a last line with their number and a checksum. A record
+// without it, or that does not match it, is as if it were not there: half a listing
+// must not pass for a whole one.
 package catalog
 
 import (
-	"bufio"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	iofs "io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,7 @@ import (
 
 // Header says what a record is about.
 type Header struct {
-	// Format is 1; records of another one are forgotten.
+	// Format is 2; records of another one are forgotten.
 	Format int `json:"format"`
 	// Source is who was asked: the protocol and the place behind it.
 	Source string `json:"source"`
@@ -47,6 +48,8 @@ type Header struct {
 	Origin providers.Origin `json:"origin"`
 	// Resolved is when the source last said so.
 	Resolved time.Time `json:"resolved"`
+	// Saved is when the record was written.
+	Saved time.Time `json:"saved"`
 	// Dirs are the directories whose listing is here, complete. Of others there
 	// are those entries that were asked for one by one.
 	Dirs []string `json:"dirs,omitempty"`
@@ -65,10 +68,14 @@ type Catalog struct {
 
 	mu    sync.Mutex
 	heads map[string]Header            // by key
+	sizes map[string]int64             // of the files, by key
 	known map[string]map[string]Header // by source, then key: those of roots
 }
 
-const suffix = ".jsonl"
+const (
+	suffix = ".jsonl"
+	format = 2
+)
 
 // Open reads the headers in dir, which is made if it is not there.
 func Open(dir string, log *slog.Logger) (*Catalog, error) {
@@ -79,28 +86,40 @@ func Open(dir string, log *slog.Logger) (*Catalog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
-	c := &Catalog{dir: dir, log: log, heads: map[string]Header{}, known: map[string]map[string]Header{}}
+	c := &Catalog{
+		dir: dir, log: log,
+		heads: map[string]Header{}, sizes: map[string]int64{}, known: map[string]map[string]Header{},
+	}
 	for _, f := range files {
-		name := filepath.Join(dir, f.Name())
-		h, err := readHeader(name)
-		if err == nil && f.Name() != key(h.Source, h.Name, h.Ref, h.Dir)+suffix {
-			err = errors.New("record under another's name")
+		if err := c.open(f.Name()); err != nil {
+			return nil, fmt.Errorf("catalog: %w", err)
 		}
-		if err != nil {
-			log.Warn("a record of the catalog is unreadable and forgotten", "file", name, "error", err)
-			if err := os.Remove(name); err != nil {
-				return nil, fmt.Errorf("catalog: %w", err)
-			}
-			continue
-		}
-		c.note(key(h.Source, h.Name, h.Ref, h.Dir), h)
 	}
 	return c, nil
 }
 
+// open takes in the header of a file; what is none of ours, or torn, is removed.
+func (c *Catalog) open(file string) error {
+	name := filepath.Join(c.dir, file)
+	if strings.HasSuffix(file, temporary) {
+		return os.Remove(name) // of a save that was cut short
+	}
+	h, size, err := readHeader(name)
+	k := key(h.Source, h.Name, h.Ref, h.Dir)
+	if err == nil && file != k+suffix {
+		err = errors.New("record under another's name")
+	}
+	if err != nil {
+		c.log.Warn("a record of the catalog is unreadable and forgotten", "file", name, "error", err)
+		return os.Remove(name)
+	}
+	c.note(k, h, size)
+	return nil
+}
+
 // note takes in a header. c.mu is held, or c is new.
-func (c *Catalog) note(k string, h Header) {
-	c.heads[k] = h
+func (c *Catalog) note(k string, h Header, size int64) {
+	c.heads[k], c.sizes[k] = h, size
 	if h.Dir != "" {
 		return
 	}
@@ -108,6 +127,13 @@ func (c *Catalog) note(k string, h Header) {
 		c.known[h.Source] = map[string]Header{}
 	}
 	c.known[h.Source][k] = h
+}
+
+// forget is the opposite of note. c.mu is held.
+func (c *Catalog) forget(k string) {
+	delete(c.known[c.heads[k].Source], k)
+	delete(c.heads, k)
+	delete(c.sizes, k)
 }
 
 func key(source, name, ref, dir string) string {
@@ -118,97 +144,59 @@ func key(source, name, ref, dir string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func readHeader(name string) (h Header, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return h, err
-	}
-	err = json.NewDecoder(bufio.NewReaderSize(f, 4096)).Decode(&h)
-	if err == nil && h.Format != 1 {
-		err = fmt.Errorf("format %d", h.Format)
-	}
-	return h, errors.Join(err, f.Close())
-}
-
 // Load returns what is known of a directory of a name at a ref; iofs.ErrNotExist if
 // nothing.
 func (c *Catalog) Load(source, name, ref, dir string) (Record, error) {
 	k := key(source, name, ref, dir)
+	if !c.Has(source, name, ref, dir) {
+		return Record{}, iofs.ErrNotExist
+	}
+	r, err := read(filepath.Join(c.dir, k+suffix))
+	if err != nil {
+		c.log.Warn("a record of the catalog is unreadable and forgotten", "source", source, "name", name, "dir", dir, "error", err)
+		c.mu.Lock()
+		c.forget(k)
+		c.mu.Unlock()
+		return Record{}, iofs.ErrNotExist
+	}
+	return r, nil
+}
+
+// Has reports whether something is known of a directory of a name at a ref.
+func (c *Catalog) Has(source, name, ref, dir string) bool {
 	c.mu.Lock()
-	h, ok := c.heads[k]
-	c.mu.Unlock()
-	if !ok {
-		return Record{}, iofs.ErrNotExist
-	}
-	r, err := c.read(filepath.Join(c.dir, k+suffix))
-	if err != nil {
-		c.log.Warn("a record of the catalog is unreadable", "source", source, "name", name, "error", err)
-		return Record{}, iofs.ErrNotExist
-	}
-	r.Header = h
-	return r, nil
+	defer c.mu.Unlock()
+	_, ok := c.heads[key(source, name, ref, dir)]
+	return ok
 }
 
-func (c *Catalog) read(name string) (r Record, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return r, err
-	}
-	defer f.Close()
-	d := json.NewDecoder(bufio.NewReaderSize(f, 64<<10))
-	if err := d.Decode(&r.Header); err != nil {
-		return r, err
-	}
-	for d.More() {
-		var e providers.Entry
-		if err := d.Decode(&e); err != nil {
-			return r, err
-		}
-		r.Entries = append(r.Entries, e)
-	}
-	return r, nil
-}
-
-// Save replaces what is known of the record's directory.
+// Save replaces what is known of the record's directory. When it returns, the record
+// is on disk.
 func (c *Catalog) Save(r Record) error {
-	r.Format = 1
+	r.Format = format
 	k := key(r.Source, r.Name, r.Ref, r.Dir)
-	f, err := os.CreateTemp(c.dir, k+".*.tmp")
+	size, err := write(c.dir, k, r)
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
-	w := bufio.NewWriterSize(f, 64<<10)
-	enc := json.NewEncoder(w)
-	err = enc.Encode(r.Header)
-	for i := range r.Entries {
-		if err == nil {
-			err = enc.Encode(&r.Entries[i])
-		}
-	}
-	if err == nil {
-		err = w.Flush()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(c.dir, k+suffix))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("catalog: %w", err), os.Remove(f.Name()))
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.note(k, r.Header)
+	c.note(k, r.Header, size)
 	return nil
 }
 
 // Remove forgets a name at a ref.
 func (c *Catalog) Remove(source, name, ref string) error {
+	return c.removeAll(func(h Header) bool { return h.Source == source && h.Name == name && h.Ref == ref })
+}
+
+func (c *Catalog) removeAll(which func(Header) bool) error {
 	var keys []string
 	c.mu.Lock()
 	for k, h := range c.heads {
-		if h.Source == source && h.Name == name && h.Ref == ref {
+		if which(h) {
 			keys = append(keys, k)
-			delete(c.heads, k)
-			delete(c.known[source], k)
+			c.forget(k)
 		}
 	}
 	c.mu.Unlock()
@@ -218,6 +206,41 @@ func (c *Catalog) Remove(source, name, ref string) error {
 		}
 	}
 	return nil
+}
+
+// Prune forgets the models that were saved longest ago, until the rest takes no more
+// than max bytes. Those that keep names are left alone.
+func (c *Catalog) Prune(max int64, keep func(Header) bool) error {
+	type model struct{ source, name, ref string }
+	sizes, last := map[model]int64{}, map[model]time.Time{}
+	kept := map[model]bool{}
+	var total int64
+	c.mu.Lock()
+	for k, h := range c.heads {
+		m := model{h.Source, h.Name, h.Ref}
+		total += c.sizes[k]
+		sizes[m] += c.sizes[k]
+		kept[m] = kept[m] || keep(h)
+		if h.Saved.After(last[m]) {
+			last[m] = h.Saved
+		}
+	}
+	c.mu.Unlock()
+	models := slices.SortedFunc(maps.Keys(sizes), func(a, b model) int { return last[a].Compare(last[b]) })
+	gone := map[model]bool{}
+	for _, m := range models {
+		if total <= max {
+			break
+		}
+		if !kept[m] {
+			gone[m] = true
+			total -= sizes[m]
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return c.removeAll(func(h Header) bool { return gone[model{h.Source, h.Name, h.Ref}] })
 }
 
 // Known returns the headers of a source whose names lie below prefix ("" is all

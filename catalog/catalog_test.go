@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	iofs "io/fs"
 	"log/slog"
@@ -25,9 +26,9 @@ func reopen(t *testing.T, dir string) *Catalog {
 func record(name, ref string) Record {
 	return Record{
 		Header: Header{
-			Format: 1, Source: "hub", Name: name, Ref: ref,
+			Format: format, Source: "hub", Name: name, Ref: ref,
 			Origin:   providers.Origin{Protocol: "hub", Name: name, Ref: ref, Revision: "r1"},
-			Resolved: time.Unix(1700000000, 0).UTC(), Dirs: []string{"", "sub"},
+			Resolved: time.Unix(1700000000, 0).UTC(), Saved: time.Unix(1700000000, 0).UTC(), Dirs: []string{"", "sub"},
 		},
 		Entries: []providers.Entry{
 			{Path: "a b\n", Size: 3, Digest: "sha256:00"},
@@ -88,7 +89,15 @@ func TestDamagedRecordsAreForgotten(t *testing.T) {
 		"truncated": func(f string) error { return os.Truncate(f, 10) },
 		"emptied":   func(f string) error { return os.Truncate(f, 0) },
 		"renamed":   func(f string) error { return os.Rename(f, filepath.Join(filepath.Dir(f), "x"+suffix)) },
-		"foreign":   func(f string) error { return os.WriteFile(f, []byte("hello"), 0o600) },
+		"cut at a line": func(f string) error {
+			b, err := os.ReadFile(f)
+			return errors.Join(err, os.WriteFile(f, bytes.Join(bytes.SplitAfter(b, []byte("\n"))[:2], nil), 0o600))
+		},
+		"without its end": func(f string) error {
+			b, err := os.ReadFile(f)
+			return errors.Join(err, os.WriteFile(f, b[:len(b)-1], 0o600))
+		},
+		"foreign": func(f string) error { return os.WriteFile(f, []byte("hello"), 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -110,5 +119,57 @@ func TestDamagedRecordsAreForgotten(t *testing.T) {
 				t.Errorf("left over: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestAChangedRecordIsAsIfAbsent alters what only reading all of a record shows.
+func TestAChangedRecordIsAsIfAbsent(t *testing.T) {
+	dir := t.TempDir()
+	c := reopen(t, dir)
+	if err := c.Save(record("m", "")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], bytes.Replace(b, []byte(`"size":3`), []byte(`"size":4`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c = reopen(t, dir)
+	if _, err := c.Load("hub", "m", "", ""); !errors.Is(err, iofs.ErrNotExist) {
+		t.Errorf("got %v, want not exist", err)
+	}
+	if got := c.Known("hub", ""); len(got) != 0 {
+		t.Errorf("it is still known: %+v", got)
+	}
+}
+
+func TestPruneForgetsWhatWasSavedLongestAgo(t *testing.T) {
+	dir := t.TempDir()
+	c := reopen(t, dir)
+	for i, name := range []string{"oldest", "kept", "old", "young"} {
+		r := record(name, "")
+		r.Saved = time.Unix(int64(i), 0)
+		if err := c.Save(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := int64(0)
+	for _, n := range c.sizes {
+		total += n
+	}
+	if err := c.Prune(total*5/8, func(h Header) bool { return h.Name == "kept" }); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*Catalog{c, reopen(t, dir)} {
+		got := c.Known("hub", "")
+		if len(got) != 2 || got[0].Name != "kept" || got[1].Name != "young" {
+			t.Errorf("left: %+v; want kept and young", got)
+		}
 	}
 }

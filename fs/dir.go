@@ -13,9 +13,7 @@ import (
 // dir is a directory of a model, or its root. It stands for the model at its ref:
 // when the ref moves, the same directory shows the new revision.
 type dir struct {
-	fusefs.Inode
-	readOnly
-	f    *FS
+	node
 	m    *model
 	path string // "" is the root
 }
@@ -39,6 +37,9 @@ func (d *dir) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut)
 }
 
 func (d *dir) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	if len(name) > maxName {
+		return nil, syscall.ENAMETOOLONG
+	}
 	if providers.ValidElement(name) != nil {
 		return nil, d.f.unknown(out)
 	}
@@ -67,14 +68,14 @@ func (d *dir) child(ctx context.Context, s *snapshot, e providers.Entry, out *fu
 	out.SetAttrTimeout(d.m.timeout())
 	switch {
 	case e.IsDir():
-		return d.NewInode(ctx, &dir{f: d.f, m: d.m, path: e.Path}, d.ino(e))
+		return d.NewInode(ctx, &dir{node: node{f: d.f}, m: d.m, path: e.Path}, d.ino(e))
 	case e.IsSymlink():
-		return d.NewInode(ctx, &link{target: e.Target}, d.ino(e))
+		return d.NewInode(ctx, &link{node: node{f: d.f}, target: e.Target}, d.ino(e))
 	}
 	c := d.f.content(d.m.key, e)
 	c.see(d.m, s, e)
 	v := c.latest()
-	return d.NewInode(ctx, &file{f: d.f, c: c, variant: v}, c.key.inode(v))
+	return d.NewInode(ctx, &file{node: node{f: d.f}, c: c, variant: v}, c.key.inode(v))
 }
 
 // ino is the identity of an entry's inode, as far as a listing can tell: a file that

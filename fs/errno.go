@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	iofs "io/fs"
-	"log/slog"
 	"sync"
 	"syscall"
 	"time"
@@ -29,7 +28,7 @@ var table = []struct {
 	{providers.ErrUnavailable, syscall.EIO},
 	{blockcache.ErrClosed, syscall.EIO},
 	{context.Canceled, syscall.EINTR},
-	{context.DeadlineExceeded, syscall.ETIMEDOUT},
+	{context.DeadlineExceeded, syscall.EIO}, // whoever gave up first, we or the guard
 }
 
 // absent reports whether err is the source's word that something is not there. An
@@ -59,9 +58,6 @@ type op struct {
 // it: not that a name does not exist, nor that a reader went away.
 func (f *FS) errno(o op, err error) syscall.Errno {
 	no := errnoOf(err)
-	if o.what == "read" && no == syscall.ETIMEDOUT {
-		no = syscall.EIO // readers of mapped files know no time-out
-	}
 	f.report(o, no, err)
 	return no
 }
@@ -69,37 +65,75 @@ func (f *FS) errno(o op, err error) syscall.Errno {
 // report logs what a person should know of an error.
 func (f *FS) report(o op, no syscall.Errno, err error) {
 	switch no {
-	case 0, syscall.ENOENT, syscall.EINTR, syscall.ESTALE:
+	case 0, syscall.ENOENT, syscall.EINTR:
 		return
 	}
-	f.errs.once(o.what+"\x00"+o.protocol+"\x00"+o.name+"\x00"+no.Error(), func() {
+	model := o.protocol + "\x00" + o.name
+	line, quiet := f.errs.admit(model, model+"\x00"+o.path+"\x00"+o.what+"\x00"+no.Error())
+	if quiet > 0 {
+		f.log.Error("more requests failed, not told one by one", "protocol", o.protocol, "name", o.name, "count", quiet)
+	}
+	switch {
+	case !line:
+	case no == syscall.ESTALE:
+		f.log.Warn("content that is open was replaced at the source; open the file again", "op", o.what,
+			"protocol", o.protocol, "name", o.name, "path", o.path, "error", err)
+	default:
 		f.log.Error("request failed", "op", o.what, "protocol", o.protocol, "name", o.name, "path", o.path,
 			"errno", no.Error(), "error", err)
-	})
+	}
 }
 
-// errorLog lets one line a minute through for each key: a loader that tries every
-// file must not fill the log.
+// errorLog bounds what a failing loader writes into the log: one line a minute for
+// each file and error, and errorLines for each model, after which they are counted.
 type errorLog struct {
-	log *slog.Logger
 	now func() time.Time
 
-	mu   sync.Mutex
-	last map[string]time.Time
+	mu     sync.Mutex
+	last   map[string]time.Time
+	bursts map[string]*burst
 }
 
-func (l *errorLog) once(key string, say func()) {
+// burst is what a model's errors were in a minute.
+type burst struct {
+	began        time.Time
+	lines, quiet int
+}
+
+const errorLines = 10
+
+// admit reports whether a line may be written for key, and how many were held back
+// in the minute that ended with this call.
+func (l *errorLog) admit(model, key string) (line bool, quiet int) {
 	now := l.now()
 	l.mu.Lock()
-	if l.last == nil || len(l.last) > 1024 {
-		l.last = map[string]time.Time{}
+	defer l.mu.Unlock()
+	if l.last == nil || len(l.last) > 4096 || len(l.bursts) > 1024 {
+		l.last, l.bursts = map[string]time.Time{}, map[string]*burst{}
 	}
-	quiet := now.Sub(l.last[key]) < time.Minute
-	if !quiet {
-		l.last[key] = now
+	b := l.bursts[model]
+	if b == nil || now.Sub(b.began) >= time.Minute {
+		if b != nil {
+			quiet = b.quiet
+		}
+		b = &burst{began: now}
+		l.bursts[model] = b
 	}
-	l.mu.Unlock()
-	if !quiet {
+	if t, told := l.last[key]; told && now.Sub(t) < time.Minute {
+		return false, quiet
+	}
+	if b.lines >= errorLines {
+		b.quiet++
+		return false, quiet
+	}
+	b.lines++
+	l.last[key] = now
+	return true, quiet
+}
+
+// once says something at most once a minute.
+func (l *errorLog) once(key string, say func()) {
+	if line, _ := l.admit(key, key); line {
 		say()
 	}
 }

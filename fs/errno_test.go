@@ -33,7 +33,7 @@ func TestErrno(t *testing.T) {
 		{&providers.Throttled{After: time.Second, Err: errors.New("429")}, "lookup", syscall.EIO},
 		{blockcache.ErrClosed, "read", syscall.EIO},
 		{context.Canceled, "read", syscall.EINTR},
-		{context.DeadlineExceeded, "lookup", syscall.ETIMEDOUT},
+		{context.DeadlineExceeded, "lookup", syscall.EIO},
 		{context.DeadlineExceeded, "read", syscall.EIO},
 		{errors.New("anything else"), "lookup", syscall.EIO},
 	} {
@@ -51,6 +51,31 @@ func TestErrno(t *testing.T) {
 			t.Errorf("%v has two rows", row.err)
 		}
 		seen[row.err] = true
+	}
+}
+
+// One file's error hides no other's, and a flood is counted.
+func TestErrorLogIsBounded(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := errorLog{now: func() time.Time { return now }}
+	lines := 0
+	for i := range 3 * errorLines {
+		for range 2 {
+			if line, _ := l.admit("m", fmt.Sprint(i)); line {
+				lines++
+			}
+		}
+	}
+	if lines != errorLines {
+		t.Errorf("lines in a minute: got %d, want %d", lines, errorLines)
+	}
+	if line, _ := l.admit("other", "x"); !line {
+		t.Error("another model is not heard")
+	}
+	now = now.Add(time.Minute)
+	line, quiet := l.admit("m", "0")
+	if want := 2 * 2 * errorLines; !line || quiet != want {
+		t.Errorf("a minute later: got a line %v and %d held back, want one and %d", line, quiet, want)
 	}
 }
 

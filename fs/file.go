@@ -31,7 +31,10 @@ type content struct {
 	e        providers.Entry
 	variant  int // what the next lookup finds
 	open     map[int]modes
-	rejected int // how often the cache threw the bytes away
+	rejected map[int]int // by variant: what Cache.Rejected was when its first pages were made
+	doubted  bool        // the source did not serve it, and was not asked since
+
+	late late
 }
 
 // modes counts the open handles of one inode: those that read through here, and
@@ -48,7 +51,7 @@ func (f *FS) content(k modelKey, e providers.Entry) *content {
 	if c := f.contents[ck].Value(); c != nil {
 		return c
 	}
-	c := &content{f: f, key: ck, open: map[int]modes{}}
+	c := &content{f: f, key: ck, open: map[int]modes{}, rejected: map[int]int{}}
 	f.contents[ck] = weak.Make(c)
 	if len(f.contents)%4096 == 0 {
 		for k, w := range f.contents {
@@ -91,16 +94,33 @@ func (k contentKey) inode(variant int) fusefs.StableAttr {
 	return inode(syscall.S_IFREG, "file", k.protocol, k.name, k.ref, k.path, k.identity, strconv.Itoa(variant))
 }
 
+// doubt notes that the source did not serve the content.
+func (c *content) doubt() {
+	c.mu.Lock()
+	c.doubted = true
+	c.mu.Unlock()
+}
+
+// takeDoubt reports whether it is doubted, for an open that asks the source.
+func (c *content) takeDoubt() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.doubted
+	c.doubted = false
+	return was
+}
+
 // enter counts a handle of an inode in its mode. The kernel does not take an inode
-// in both modes at once, and keeps pages of bytes that were rejected meanwhile; then
-// the content goes on under its next variant, and ok is false.
+// in both modes at once, and keeps pages of bytes that were rejected since it was made;
+// then the content goes on under its next variant, and ok is false.
 func (c *content) enter(variant int, passing bool, rejected int) (ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.open[variant]
-	tainted := rejected > c.rejected
-	c.rejected = rejected
-	if tainted || passing && n.cached > 0 || !passing && n.passing > 0 {
+	if _, opened := c.rejected[variant]; !opened {
+		c.rejected[variant] = rejected
+	}
+	if rejected > c.rejected[variant] || passing && n.cached > 0 || !passing && n.passing > 0 {
 		if c.variant == variant {
 			c.variant++
 		}
@@ -142,9 +162,7 @@ func (c *content) cacheKey(e providers.Entry) blockcache.Key {
 
 // file is an inode of a content.
 type file struct {
-	fusefs.Inode
-	readOnly
-	f       *FS
+	node
 	c       *content
 	variant int
 }
@@ -175,12 +193,25 @@ func (n *file) xattrs() map[string]string {
 	m, s, e := n.c.met()
 	x := xattrs(s.origin, m.key.protocol, m.key.name, m.isStale())
 	x["user.modelfs.digest"] = string(e.Digest)
-	cached := e.Size
-	if _, local := providers.As[providers.Opener](s.m); !local {
-		cached = n.f.opts.Cache.Stored(n.c.cacheKey(e))
+	cached := n.f.opts.Cache.Stored(n.c.cacheKey(e))
+	if cached < e.Size && hasLocal(s, e) {
+		cached = e.Size
 	}
 	x["user.modelfs.cached"] = strconv.FormatInt(cached, 10)
 	return x
+}
+
+// hasLocal reports whether the source has a file on a disk here. An Opener need not
+// have all of its files there.
+func hasLocal(s *snapshot, e providers.Entry) bool {
+	o, ok := providers.As[providers.Opener](s.m)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	file, err := o.Open(ctx, e)
+	return err == nil && file.Close() == nil
 }
 
 // Open checks that the path still means this content, and opens it. If it does
@@ -193,7 +224,8 @@ func (n *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 	o := op{"open", m.key.protocol, m.key.name, e.Path}
 	wait, cancel := patient(ctx, n.f.opts.LookupTimeout)
 	defer cancel()
-	s, err := m.open(wait, e, flags&syscall.O_DIRECT != 0)
+	sure := n.c.takeDoubt()
+	s, err := m.open(wait, e, sure || flags&syscall.O_DIRECT != 0)
 	if err == nil {
 		e, err = n.same(wait, m, s)
 	}
@@ -203,11 +235,14 @@ func (n *file) Open(ctx context.Context, flags uint32) (fusefs.FileHandle, uint3
 		}
 		return nil, 0, n.f.errno(o, err)
 	}
+	// Asked before there is a reader: what is rejected after this taints its pages.
+	rejected := n.f.opts.Cache.Rejected(n.c.cacheKey(e))
 	h, err := n.handle(wait, s, e)
 	if err != nil {
 		return nil, 0, n.f.errno(o, err)
 	}
-	if !n.c.enter(n.variant, h.pass, n.f.opts.Cache.Rejected(n.c.cacheKey(e))) {
+	h.sure = sure
+	if !n.c.enter(n.variant, h.pass, rejected) {
 		h.close()
 		return nil, 0, syscall.ESTALE
 	}
@@ -239,7 +274,7 @@ func (n *file) same(ctx context.Context, m *model, s *snapshot) (providers.Entry
 // handle opens the bytes: the source's own file where it has one on a disk here,
 // else an object of the cache.
 func (n *file) handle(ctx context.Context, s *snapshot, e providers.Entry) (*handle, error) {
-	h := &handle{f: n.f, c: n.c, variant: n.variant, e: e}
+	h := &handle{f: n.f, c: n.c, variant: n.variant, s: s, e: e, src: n.source(s, e)}
 	if o, ok := providers.As[providers.Opener](s.m); ok {
 		file, err := o.Open(ctx, e)
 		if errors.Is(err, providers.ErrStale) && n.c.justMet() {
@@ -256,7 +291,7 @@ func (n *file) handle(ctx context.Context, s *snapshot, e providers.Entry) (*han
 			return nil, err
 		}
 	}
-	r, err := n.f.opts.Cache.Reader(ctx, n.c.cacheKey(e), n.source(s, e))
+	r, err := n.f.opts.Cache.Reader(ctx, n.c.cacheKey(e), h.src)
 	if err != nil {
 		return nil, err
 	}

@@ -54,16 +54,24 @@ func (z *frozen) take(rec catalog.Record) {
 // dir returns what is remembered of a directory, never nil.
 func (z *frozen) dir(dir string) *remembered {
 	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.dirs[dir] == nil {
-		if rec, err := z.catalog.Load(z.rec.Source, z.rec.Name, z.rec.Ref, dir); err == nil {
-			z.take(rec)
-		}
+	d := z.dirs[dir]
+	z.mu.Unlock()
+	if d != nil {
+		return d
 	}
-	if z.dirs[dir] == nil {
+	rec, err := z.catalog.Load(z.rec.Source, z.rec.Name, z.rec.Ref, dir)
+	if err != nil || rec.Origin.Revision != z.rec.Origin.Revision {
+		return &remembered{} // a directory that was not listed since the ref moved
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.dirs[dir] == nil { // nobody else was as quick
+		z.take(rec)
+	}
+	if d = z.dirs[dir]; d == nil {
 		return &remembered{}
 	}
-	return z.dirs[dir]
+	return d
 }
 
 func dirOf(p string) string {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 	"weak"
@@ -57,6 +59,9 @@ type Options struct {
 	// is never.
 	CanPass func(fd int) bool
 
+	// Disk is a directory on the disk that statfs tells of.
+	Disk string
+
 	Log *slog.Logger
 	Now func() time.Time
 }
@@ -76,6 +81,8 @@ type FS struct {
 
 	mu       sync.Mutex
 	models   map[modelKey]*model
+	evicted  map[modelKey]weak.Pointer[model] // not kept for their own sake
+	trimmed  time.Time
 	absent   map[modelKey]absence
 	partial  map[modelKey]time.Time // names that only begin names, and until when
 	contents map[contentKey]weak.Pointer[content]
@@ -110,17 +117,17 @@ func New(o Options) *FS {
 	}
 	f := &FS{
 		opts: o, log: o.Log, now: o.Now,
-		models: map[modelKey]*model{}, absent: map[modelKey]absence{},
+		models: map[modelKey]*model{}, evicted: map[modelKey]weak.Pointer[model]{}, absent: map[modelKey]absence{},
 		partial: map[modelKey]time.Time{}, contents: map[contentKey]weak.Pointer[content]{},
 	}
-	f.errs.log, f.errs.now = o.Log, o.Now
+	f.errs.now = o.Now
 	f.began = o.Now()
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
 
 // Root returns the node to mount.
-func (f *FS) Root() fusefs.InodeEmbedder { return &root{f: f} }
+func (f *FS) Root() fusefs.InodeEmbedder { return &root{node{f: f}} }
 
 // Close ends what no request owns. The mount must be gone before.
 func (f *FS) Close() error {
@@ -128,20 +135,43 @@ func (f *FS) Close() error {
 	f.cancel()
 	f.closing.Unlock()
 	f.wg.Wait()
-	return nil
+	f.mu.Lock()
+	models := slices.Collect(maps.Values(f.models))
+	for _, w := range f.evicted {
+		if m := w.Value(); m != nil {
+			models = append(models, m)
+		}
+	}
+	f.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(f.ctx), saveTimeout)
+	defer cancel()
+	var errs []error
+	for _, m := range models {
+		errs = append(errs, m.flush(ctx))
+	}
+	return errors.Join(errs...)
 }
 
-// start runs fn in a goroutine that Close awaits.
-func (f *FS) start(fn func(context.Context)) {
+// enter counts one who works behind a request that may be over before; Close awaits
+// them. After Close it is false.
+func (f *FS) enter() bool {
 	f.closing.RLock()
 	defer f.closing.RUnlock()
 	if f.ctx.Err() != nil { // a detached mount still gets requests
-		go fn(f.ctx) // which ends at once
-		return
+		return false
 	}
 	f.wg.Add(1)
+	return true
+}
+
+// start runs fn in a goroutine that Close awaits. After Close fn meets a context that
+// has ended, and does nothing but say so to those who wait.
+func (f *FS) start(fn func(context.Context)) {
+	counted := f.enter()
 	go func() {
-		defer f.wg.Done()
+		if counted {
+			defer f.wg.Done()
+		}
 		defer func() {
 			if p := recover(); p != nil { // one model's trouble must not end the mount
 				f.log.Error("background work panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -155,6 +185,10 @@ func (f *FS) start(fn func(context.Context)) {
 // first, and waits for its answer no longer than ctx lasts.
 func once[T any](ctx context.Context, f *FS, key string, fn func(context.Context) (T, error)) (T, error) {
 	ch := f.flight.DoChan(key, func() (v any, err error) {
+		if !f.enter() {
+			return nil, f.ctx.Err()
+		}
+		defer f.wg.Done()
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("panic: %v", p)
@@ -186,7 +220,7 @@ const partialTTL = 10 * time.Minute
 func (f *FS) model(ctx context.Context, p *Protocol, name, ref string) (*model, error) {
 	k := modelKey{p.Name, name, ref}
 	f.mu.Lock()
-	m, a, until := f.models[k], f.absent[k], f.partial[k]
+	m, a, until := f.known(k), f.absent[k], f.partial[k]
 	now := f.now()
 	f.mu.Unlock()
 	switch {
@@ -205,7 +239,7 @@ func (f *FS) model(ctx context.Context, p *Protocol, name, ref string) (*model, 
 
 func (f *FS) resolve(ctx context.Context, p *Protocol, k modelKey) (*model, error) {
 	f.mu.Lock()
-	known := f.models[k]
+	known := f.known(k)
 	f.mu.Unlock()
 	if known != nil {
 		return known, nil
@@ -213,10 +247,13 @@ func (f *FS) resolve(ctx context.Context, p *Protocol, k modelKey) (*model, erro
 	if m := f.remembered(p, k, true); m != nil {
 		return f.keep(k, m), nil
 	}
-	if k.ref == "" && len(f.opts.Catalog.Known(p.source(), k.name)) > 0 {
-		if _, err := f.opts.Catalog.Load(p.source(), k.name, "", ""); err != nil {
-			return nil, f.begins(k) // models below it were resolved before
-		}
+	if k.ref == "" && len(f.opts.Catalog.Known(p.source(), k.name)) > 0 && !f.opts.Catalog.Has(p.source(), k.name, "", "") {
+		return nil, f.begins(k) // models below it were resolved before
+	}
+	if f.opts.Catalog.Has(p.source(), k.name, k.ref, "") && !f.opts.FailStale {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.checkTimeout())
+		defer cancel()
 	}
 	pm, err := p.Provider.Resolve(ctx, k.name, k.ref)
 	switch {
@@ -243,6 +280,7 @@ func (f *FS) resolve(ctx context.Context, p *Protocol, k modelKey) (*model, erro
 func (f *FS) begins(k modelKey) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.prune()
 	f.partial[k] = f.now().Add(partialTTL)
 	return providers.ErrPartial
 }
@@ -250,36 +288,50 @@ func (f *FS) begins(k modelKey) error {
 // prune drops answers that are believed no more, so that a walk over many unknown
 // names costs no lasting memory. f.mu is held.
 func (f *FS) prune() {
-	if len(f.absent) < 4096 {
-		return
-	}
 	now := f.now()
-	for k, a := range f.absent {
-		if !now.Before(a.until) {
-			delete(f.absent, k)
-		}
+	if len(f.absent) >= maxAnswers {
+		maps.DeleteFunc(f.absent, func(_ modelKey, a absence) bool { return !now.Before(a.until) })
 	}
-	if len(f.absent) >= 4096 {
+	if len(f.absent) >= maxAnswers {
 		clear(f.absent)
 	}
+	if len(f.partial) >= maxAnswers {
+		maps.DeleteFunc(f.partial, func(_ modelKey, until time.Time) bool { return !now.Before(until) })
+	}
+	if len(f.partial) >= maxAnswers {
+		clear(f.partial)
+	}
 }
+
+// maxAnswers bounds how many names are known to be absent, or to begin names.
+const maxAnswers = 4096
 
 // keep puts a model into the table, unless one is there already.
 func (f *FS) keep(k modelKey, m *model) *model {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.models[k]; known != nil {
+	if known := f.known(k); known != nil {
 		return known
 	}
+	f.trim()
 	f.models[k] = m
 	delete(f.absent, k)
+	delete(f.partial, k)
 	return m
+}
+
+// has reports whether a model is still in use under its name.
+func (f *FS) has(m *model) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.known(m.key) == m
 }
 
 // drop forgets a model that is gone at its source.
 func (f *FS) drop(p *Protocol, k modelKey, err error) {
 	f.mu.Lock()
 	delete(f.models, k)
+	delete(f.evicted, k)
 	f.absent[k] = absence{err, f.now().Add(f.absenceTTL())}
 	f.mu.Unlock()
 	if err := f.opts.Catalog.Remove(p.source(), k.name, k.ref); err != nil {

@@ -21,10 +21,13 @@ type handle struct {
 	f       *FS
 	c       *content
 	variant int
+	s       *snapshot // where the bytes are asked for
 	e       providers.Entry
+	sure    bool // the source was asked, after it had not served this content
 
 	local  *os.File // the source's own file, or nil
 	reader *blockcache.Reader
+	src    blockcache.Source
 	pass   bool // the kernel reads the file itself
 	ahead  readahead
 }
@@ -80,16 +83,51 @@ func (h *handle) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadRes
 	if h.local != nil {
 		return fuse.ReadResultFd(h.local.Fd(), off, n), 0
 	}
-	wait, cancel := patient(ctx, h.f.opts.ReadTimeout)
-	defer cancel()
-	v, err := h.reader.Read(wait, off, n, h.ahead.read(off, int64(n)))
+	v, err := h.view(ctx, off, n)
 	if err != nil {
-		return nil, h.f.errno(op{"read", h.c.key.protocol, h.c.key.name, h.e.Path}, err)
+		return nil, h.f.errno(op{"read", h.c.key.protocol, h.c.key.name, h.e.Path}, h.stale(err))
 	}
 	if file, at := v.Range(); file != nil {
 		return &splice{fuse.ReadResultFd(file.Fd(), at, v.Len()), v, file.Fd(), at}, 0
 	}
 	return &memory{v}, 0
+}
+
+// view waits for a range as long as its object makes progress.
+func (h *handle) view(req context.Context, off int64, n int) (*blockcache.View, error) {
+	if h.c.late.was(h.f.now(), off, n) {
+		return nil, fmt.Errorf("asked again within a second: %w", context.DeadlineExceeded)
+	}
+	ahead := h.ahead.read(off, int64(n))
+	for {
+		before := h.reader.Progress()
+		wait, cancel := patient(req, h.f.opts.ReadTimeout)
+		v, err := h.reader.Read(wait, off, n, ahead)
+		cancel()
+		switch {
+		case !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, providers.ErrUnavailable):
+			return v, err
+		case h.src.Strict && h.reader.Progress() > before:
+			continue // what is waited for is the whole file
+		}
+		h.c.late.note(h.f.now(), off, n)
+		return nil, err
+	}
+}
+
+// stale decides what it means that the source has not got what this handle reads. The
+// next open asks it; if that was done before this handle was opened, or is never done
+// because nothing can have moved, opening again would not help.
+func (h *handle) stale(err error) error {
+	if !errors.Is(err, providers.ErrStale) {
+		return err
+	}
+	h.c.doubt()
+	h.s.doubt(h.e)
+	if h.sure || h.s.origin.Immutable {
+		return fmt.Errorf("%w: the source says that this content is there, and does not serve it: %s", providers.ErrUnavailable, err.Error())
+	}
+	return err
 }
 
 func (h *handle) Release(context.Context) syscall.Errno {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ type listing struct {
 	entries []providers.Entry
 	index   map[string]int
 	hidden  int
-	example string // one hidden path, for the log
+	example string // the first one hidden, for the log
 	done    bool
 	err     error
 	more    chan struct{} // closed when entries, done or err change
@@ -82,8 +83,9 @@ func (l *listing) take(dir string, es []providers.Entry, done bool, err error) {
 	defer l.mu.Unlock()
 	for _, e := range es {
 		if !l.add(dir, e) {
-			l.hidden++
-			l.example = e.Path
+			if l.hidden++; l.hidden == 1 {
+				l.example = l.describe(dir, e)
+			}
 		}
 	}
 	l.done, l.err = done, err
@@ -119,6 +121,21 @@ func (l *listing) add(dir string, e providers.Entry) bool {
 		l.entries[i] = e
 	}
 	return false
+}
+
+// describe tells a hidden entry and why it is hidden. l.mu is held.
+func (l *listing) describe(dir string, e providers.Entry) string {
+	name := strconv.Quote(e.Path)
+	_, taken := l.index[strings.TrimPrefix(strings.TrimPrefix(e.Path, dir), "/")]
+	switch {
+	case baseOf(e.Path) == "":
+		return name + " (a part of the path is empty)"
+	case e.IsSymlink() && !providers.LinkInside(e.Path, e.Target):
+		return name + " (a link to " + strconv.Quote(e.Target) + ", outside of the model)"
+	case taken:
+		return name + " (there is another entry of this name)"
+	}
+	return name
 }
 
 // entry waits for the i-th entry; ok is false at the end.

@@ -5,14 +5,18 @@ import (
 	"errors"
 	iofs "io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modelfs/providers"
 )
 
-// checkTimeout bounds the question whether something changed: there is an older
-// answer to fall back on.
-const checkTimeout = 10 * time.Second
+// maxCheck bounds checkTimeout.
+const maxCheck = 5 * time.Second
+
+// checkTimeout bounds a question for which there is an older answer to fall back on:
+// who waits for it has time left then to be served that.
+func (f *FS) checkTimeout() time.Duration { return min(f.opts.LookupTimeout/3, maxCheck) }
 
 // lookFloor is the least age at which a listing is asked about again, so that a
 // TTL of 0 does not turn ls -l into a question per file.
@@ -35,13 +39,19 @@ type model struct {
 	lastOpen  time.Time
 	loadStart time.Time       // when the opens began that come closer together than TTL
 	unsaved   map[string]bool // directories that the catalog has not as they are known
+	saving    bool            // saveSoon is under way
+	heard     time.Time       // when the source last said that snap is what the ref means
 
-	writing sync.Mutex // one save at a time
+	writing sync.Mutex   // one save at a time
+	used    atomic.Int64 // when it was last looked up
 }
 
 func newModel(f *FS, p *Protocol, k modelKey, pm providers.Model) *model {
-	m := &model{f: f, p: p, key: k, asked: f.now()}
+	m := &model{f: f, p: p, key: k, asked: f.now(), heard: f.now()}
 	m.snap = newSnapshot(m, pm)
+	if z, ok := pm.(*frozen); ok {
+		m.heard = z.rec.Resolved
+	}
 	return m
 }
 
@@ -106,7 +116,7 @@ func (m *model) open(ctx context.Context, e providers.Entry, force bool) (*snaps
 func (m *model) ask(ctx context.Context, e providers.Entry) (*snapshot, error) {
 	k := m.key
 	return once(ctx, m.f, "check\x00"+k.protocol+"\x00"+k.name+"\x00"+k.ref, func(ctx context.Context) (*snapshot, error) {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		ctx, cancel := context.WithTimeout(ctx, m.f.checkTimeout())
 		defer cancel()
 		s := m.current()
 		err := s.m.Check(ctx, e)
@@ -148,6 +158,9 @@ func (m *model) answered(s *snapshot, err error) error {
 	m.mu.Lock()
 	was := m.stale
 	m.stale = err != nil && !final(err)
+	if err == nil {
+		m.heard = now
+	}
 	m.asked = now
 	m.failure = nil
 	if m.f.opts.FailStale {
@@ -191,6 +204,22 @@ func (m *model) timeout() time.Duration {
 	}
 	left := ttl - m.f.now().Sub(m.asked)
 	return max(left, min(ttl, time.Second))
+}
+
+// doubt has the next open and lookup ask, whatever was asked before: the source did
+// not serve what it said that it has.
+func (m *model) doubt(s *snapshot) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.snap == s {
+		m.asked, m.lastOpen = time.Time{}, time.Time{}
+	}
+}
+
+func (m *model) lastHeard() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.heard
 }
 
 func (m *model) isStale() bool {

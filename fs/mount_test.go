@@ -104,7 +104,10 @@ func (r *rig) start() {
 	var f *fs.FS
 	s, err := mount.Serve(r.dir, func(canPass func(int) bool) *fs.FS {
 		o := r.opts
-		o.Cache, o.Catalog, o.Log, o.CanPass = c, cat, log, canPass
+		o.Cache, o.Catalog, o.Log, o.Disk = c, cat, log, r.cache
+		if o.CanPass == nil {
+			o.CanPass = canPass
+		}
 		if len(o.Protocols) == 0 {
 			o.Protocols = []fs.Protocol{{Name: "mem", Aliases: []string{"m"}, Provider: r.src}}
 		}

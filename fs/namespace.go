@@ -17,9 +17,7 @@ import (
 // namespace is a directory between a protocol and its models: the protocol itself,
 // or the beginning of names.
 type namespace struct {
-	fusefs.Inode
-	readOnly
-	f      *FS
+	node
 	p      *Protocol
 	prefix string // "" for the protocol
 }
@@ -45,6 +43,9 @@ func join(prefix, name string) string {
 
 func (n *namespace) Lookup(ctx context.Context, element string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
 	f := n.f
+	if len(element) > maxName {
+		return nil, syscall.ENAMETOOLONG
+	}
 	if providers.ValidElement(element) != nil {
 		return nil, f.unknown(out)
 	}
@@ -61,7 +62,7 @@ func (n *namespace) Lookup(ctx context.Context, element string, out *fuse.EntryO
 		f.dirAttr(&out.Attr, time.Time{})
 		out.SetEntryTimeout(f.opts.TTL)
 		out.SetAttrTimeout(f.opts.TTL)
-		return n.NewInode(ctx, &namespace{f: f, p: n.p, prefix: full}, inode(syscall.S_IFDIR, "namespace", n.p.Name, full)), 0
+		return n.NewInode(ctx, &namespace{node: node{f: f}, p: n.p, prefix: full}, inode(syscall.S_IFDIR, "namespace", n.p.Name, full)), 0
 	case errors.Is(err, providers.ErrPartial):
 		return nil, f.unknown(out)
 	case err != nil:
@@ -71,7 +72,7 @@ func (n *namespace) Lookup(ctx context.Context, element string, out *fuse.EntryO
 		}
 		return nil, no
 	}
-	d := &dir{f: f, m: m}
+	d := &dir{node: node{f: f}, m: m}
 	d.attr(&out.Attr)
 	out.SetEntryTimeout(m.timeout())
 	out.SetAttrTimeout(m.timeout())
@@ -92,15 +93,17 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 	defer cancel()
 	names := map[string]bool{}
 	hidden, example := 0, ""
+	var failure error
 	if l, ok := providers.As[providers.Lister](n.p.Provider); ok {
 		for el, err := range l.List(wait, n.prefix) {
 			if err != nil {
-				// What is known otherwise is still worth showing.
-				f.report(op{"list", n.p.Name, n.prefix, ""}, errnoOf(err), err)
+				failure = err
 				break
 			}
 			if providers.ValidElement(strings.ReplaceAll(el, "/", "_")) != nil {
-				hidden, example = hidden+1, el
+				if hidden++; hidden == 1 {
+					example = el
+				}
 				continue
 			}
 			names[providers.EscapeElement(el)] = true
@@ -122,6 +125,11 @@ func (n *namespace) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errn
 		}
 	}
 	f.mu.Unlock()
+	// What is known otherwise is worth showing, but an empty directory would say that
+	// there is nothing.
+	if no := f.errno(op{"list", n.p.Name, n.prefix, ""}, failure); no != 0 && no != syscall.ENOENT && len(names) == 0 {
+		return nil, no
+	}
 	var es []fuse.DirEntry
 	for name := range names {
 		if providers.ValidElement(name) == nil {
@@ -143,7 +151,7 @@ func (n *namespace) ino(element string) uint64 {
 	n.f.mu.Lock()
 	defer n.f.mu.Unlock()
 	switch {
-	case n.f.models[k] != nil:
+	case n.f.known(k) != nil:
 		return inode(0, "model", k.protocol, k.name, k.ref, "").Ino
 	case n.f.now().Before(n.f.partial[k]):
 		return inode(0, "namespace", k.protocol, k.name).Ino

@@ -8,17 +8,14 @@ import (
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // forever is the timeout of what only a new mount changes.
 const forever = 24 * time.Hour
 
 // root holds a directory for each protocol, and links from their aliases.
-type root struct {
-	fusefs.Inode
-	readOnly
-	f *FS
-}
+type root struct{ node }
 
 var (
 	_ fusefs.NodeLookuper  = (*root)(nil)
@@ -40,14 +37,14 @@ func (r *root) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fu
 			r.f.dirAttr(&out.Attr, time.Time{})
 			out.SetEntryTimeout(forever)
 			out.SetAttrTimeout(forever)
-			return r.NewInode(ctx, &namespace{f: r.f, p: p}, inode(syscall.S_IFDIR, "protocol", p.Name)), 0
+			return r.NewInode(ctx, &namespace{node: node{f: r.f}, p: p}, inode(syscall.S_IFDIR, "protocol", p.Name)), 0
 		}
 		if slices.Contains(p.Aliases, name) {
 			out.Mode = syscall.S_IFLNK | 0o777
 			out.Size = uint64(len(p.Name))
 			out.SetEntryTimeout(forever)
 			out.SetAttrTimeout(forever)
-			return r.NewInode(ctx, &link{target: p.Name}, inode(syscall.S_IFLNK, "alias", name)), 0
+			return r.NewInode(ctx, &link{node: node{f: r.f}, target: p.Name}, inode(syscall.S_IFLNK, "alias", name)), 0
 		}
 	}
 	return nil, syscall.ENOENT
@@ -61,21 +58,31 @@ func (r *root) Readdir(context.Context) (fusefs.DirStream, syscall.Errno) {
 	return fusefs.NewListDirStream(es), 0
 }
 
-// readOnly is what every node says of the file system as a whole.
-type readOnly struct{}
+// node is what all nodes have.
+type node struct {
+	fusefs.Inode
+	f *FS
+}
 
-// Statfs tells programs that there is nothing to write to here.
-func (readOnly) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
-	out.Bsize = 1 << 20
-	out.Frsize = 4096
-	out.NameLen = 255
+// Statfs tells of the disk that what is read here is kept on.
+func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	var st unix.Statfs_t
+	if err := unix.Statfs(n.f.opts.Disk, &st); err == nil {
+		out.Blocks, out.Bfree, out.Bavail = st.Blocks, st.Bfree, st.Bavail
+		out.Bsize, out.Frsize = uint32(st.Bsize), uint32(st.Frsize) //nolint:gosec // sizes of blocks
+	} else {
+		out.Bsize, out.Frsize = 1<<20, 4096
+	}
+	out.NameLen = maxName
 	return 0
 }
 
+// maxName is how long a name may be anywhere on Linux.
+const maxName = 255
+
 // link is a symbolic link.
 type link struct {
-	fusefs.Inode
-	readOnly
+	node
 	target string
 }
 

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -9,59 +11,119 @@ import (
 	"modelfs/providers"
 )
 
-// saveDelay gathers what is learned in quick succession into one write.
-const saveDelay = 500 * time.Millisecond
+const (
+	// saveDelay gathers what is learned in quick succession into one write. What was
+	// learned before that is found again even after a kill.
+	saveDelay = 200 * time.Millisecond
+	// saveShare bounds the part of the time that goes into saving: a large record
+	// that keeps changing is written less often.
+	saveShare = 10
+	// saveTimeout bounds what saving asks of a source.
+	saveTimeout = 5 * time.Second
+)
 
 // save has what is known of a directory written to the catalog, in the background.
 func (m *model) save(dir string) {
 	m.mu.Lock()
-	first := len(m.unsaved) == 0
+	first := !m.saving
+	m.saving = true
 	if m.unsaved == nil {
 		m.unsaved = map[string]bool{}
 	}
 	m.unsaved[dir] = true
 	m.mu.Unlock()
 	if first {
-		m.f.start(m.saveAll)
+		m.f.start(m.saveSoon)
 	}
 }
 
-func (m *model) saveAll(ctx context.Context) {
-	select {
-	case <-time.After(saveDelay):
-	case <-ctx.Done(): // closing: save at once
+// saveSoon saves until there is nothing left to save. What fails, and what is left
+// when the file system closes, is saved by Close or with what is learned next.
+func (m *model) saveSoon(ctx context.Context) {
+	for wait := saveDelay; ; {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		began := time.Now()
+		// What is known at the end is worth the time that it takes to keep it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+		err := m.flush(ctx)
+		cancel()
+		wait = max(saveDelay, saveShare*time.Since(began))
+		m.mu.Lock()
+		m.saving = len(m.unsaved) > 0 && err == nil
+		more := m.saving
+		m.mu.Unlock()
+		if !more {
+			return
+		}
 	}
+}
+
+// flush saves what is not saved yet.
+func (m *model) flush(ctx context.Context) error {
 	m.writing.Lock()
 	defer m.writing.Unlock()
 	m.mu.Lock()
 	dirs, s := m.unsaved, m.snap
 	m.unsaved = nil
 	m.mu.Unlock()
-	f := m.f
-	var recs []catalog.Record
-	if _, walk := providers.As[providers.Walker](s.m); walk && !s.live() {
-		rec, err := s.wholeRecord(ctx)
-		if err != nil {
-			return // what is not remembered is asked for
-		}
-		recs = append(recs, rec)
-	} else {
-		recs = s.records(dirs)
+	if len(dirs) == 0 || !m.f.has(m) {
+		return nil
 	}
-	for _, rec := range recs {
-		if err := f.opts.Catalog.Save(rec); err != nil {
-			f.log.Warn("catalog", "error", err)
-			return
+	err := s.save(ctx, dirs)
+	if err != nil {
+		m.f.log.Warn("catalog", "error", err)
+		m.mu.Lock()
+		for d := range m.unsaved {
+			dirs[d] = true
 		}
+		m.unsaved = dirs
+		m.mu.Unlock()
 	}
+	return err
 }
+
+// save writes what is known of some directories; of a revision that its source lists
+// in one go, all of it, once.
+func (s *snapshot) save(ctx context.Context, dirs map[string]bool) error {
+	catalog := s.owner.f.opts.Catalog
+	if _, walk := providers.As[providers.Walker](s.m); walk && !s.live() {
+		if s.saved[allDirs] {
+			return nil
+		}
+		// What is too large to be kept whole, or cannot be asked for now, is kept
+		// as far as it was listed.
+		if rec, err := s.wholeRecord(ctx); err == nil {
+			err = catalog.Save(rec)
+			s.saved[allDirs] = err == nil
+			return err
+		}
+	}
+	for _, rec := range s.records(dirs) {
+		if err := catalog.Save(rec); err != nil {
+			return err
+		}
+		s.saved[rec.Dir] = true
+	}
+	return nil
+}
+
+// allDirs stands for all directories in snapshot.saved; no directory is called so.
+const allDirs = "/"
 
 func (s *snapshot) header(dir string) catalog.Header {
 	k := s.owner.key
-	return catalog.Header{Source: s.owner.p.source(), Name: k.name, Ref: k.ref, Dir: dir, Origin: s.origin, Resolved: s.owner.f.now()}
+	return catalog.Header{Source: s.owner.p.source(), Name: k.name, Ref: k.ref, Dir: dir, Origin: s.origin, Resolved: s.owner.lastHeard(), Saved: s.owner.f.now()}
 }
 
-// wholeRecord collects all of a revision that its source lists in one go.
+// errTooLarge says that a revision has more files than are kept in one record.
+var errTooLarge = errors.New("too many files for one record")
+
+// wholeRecord collects all of a revision that its source lists in one go. A record
+// of a part would make the rest absent.
 func (s *snapshot) wholeRecord(ctx context.Context) (catalog.Record, error) {
 	rec := catalog.Record{Header: s.header("")}
 	var files []providers.Entry
@@ -69,9 +131,13 @@ func (s *snapshot) wholeRecord(ctx context.Context) (catalog.Record, error) {
 		if err != nil {
 			return rec, err
 		}
-		if providers.ValidPath(e.Path) == nil && len(files) < keepEntries {
-			files = append(files, e)
+		if providers.ValidPath(e.Path) != nil {
+			continue
 		}
+		if len(files) == keepEntries {
+			return rec, errTooLarge
+		}
+		files = append(files, e)
 	}
 	tree := providers.NewTree(files)
 	dirs := []string{""}
@@ -90,20 +156,27 @@ func (s *snapshot) wholeRecord(ctx context.Context) (catalog.Record, error) {
 	return rec, nil
 }
 
-// records collects what is known of some directories, and always the root's, which
-// is the model's own.
+// records collects what is known of some directories, and of the root's, which is
+// the model's own, if it is not saved yet. What is there because the catalog had it
+// is not saved again.
 func (s *snapshot) records(dirs map[string]bool) []catalog.Record {
-	dirs[""] = true
+	want := maps.Clone(dirs)
+	if !s.saved[""] {
+		want[""] = true
+	}
+	if z, ok := s.m.(*frozen); ok {
+		maps.DeleteFunc(want, func(d string, _ bool) bool { return z.dir(d).complete })
+	}
 	alone := map[string][]providers.Entry{}
 	s.mu.Lock()
 	for p, a := range s.files {
-		if d := dirOf(p); dirs[d] && p != "" {
+		if d := dirOf(p); want[d] && p != "" {
 			alone[d] = append(alone[d], a.e)
 		}
 	}
 	s.mu.Unlock()
 	var recs []catalog.Record
-	for d := range dirs {
+	for d := range want {
 		recs = append(recs, s.dirRecord(d, alone[d]))
 	}
 	return recs
@@ -117,12 +190,12 @@ func (s *snapshot) dirRecord(dir string, alone []providers.Entry) catalog.Record
 	l := s.dirs[dir]
 	s.mu.Unlock()
 	if l != nil {
-		if _, done, err := l.state(); done && err == nil {
+		if n, done, err := l.state(); done && err == nil && n <= keepEntries {
 			rec.Dirs, rec.Entries = []string{dir}, l.taken()
 			return rec
 		}
 	}
-	if old, err := s.owner.f.opts.Catalog.Load(rec.Source, rec.Name, rec.Ref, dir); err == nil {
+	if old, err := s.owner.f.opts.Catalog.Load(rec.Source, rec.Name, rec.Ref, dir); err == nil && old.Origin.Revision == s.origin.Revision {
 		rec.Dirs, rec.Entries = old.Dirs, old.Entries
 	}
 	at := map[string]int{}

@@ -23,6 +23,8 @@ type snapshot struct {
 	mu    sync.Mutex
 	dirs  map[string]*listing
 	files map[string]answer // of Stat, and of Check
+
+	saved map[string]bool // directories that the catalog has; guarded by owner.writing
 }
 
 // answer is what the source last said of one path.
@@ -38,7 +40,7 @@ func newSnapshot(owner *model, pm providers.Model) *snapshot {
 	_, frozen := pm.(*frozen)
 	return &snapshot{
 		owner: owner, m: pm, origin: pm.Origin(), frozen: frozen,
-		dirs: map[string]*listing{}, files: map[string]answer{},
+		dirs: map[string]*listing{}, files: map[string]answer{}, saved: map[string]bool{},
 	}
 }
 
@@ -230,6 +232,11 @@ func (s *snapshot) known(p string) (providers.Entry, bool) {
 func (s *snapshot) stat(ctx context.Context, p string) (providers.Entry, error) {
 	f := s.owner.f
 	return once(ctx, f, "stat\x00"+s.key()+"\x00"+p, func(ctx context.Context) (providers.Entry, error) {
+		if s.live() && s.everKnown(p) {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, f.checkTimeout())
+			defer cancel()
+		}
 		e, err := providers.Stat(ctx, s.m, p)
 		if err != nil {
 			return s.instead(p, err)
@@ -271,6 +278,19 @@ func (s *snapshot) instead(p string, err error) (providers.Entry, error) {
 	return providers.Entry{}, err
 }
 
+// everKnown reports whether instead may have something to say of a path.
+func (s *snapshot) everKnown(p string) bool {
+	s.mu.Lock()
+	_, ok := s.files[p]
+	s.mu.Unlock()
+	return ok || s.dirKnown(dirOf(p))
+}
+
+func (s *snapshot) dirKnown(dir string) bool {
+	k := s.owner.key
+	return s.owner.f.opts.Catalog.Has(s.owner.p.source(), k.name, k.ref, dir)
+}
+
 // remembered returns the last listing of a directory of a live model, however old.
 func (s *snapshot) remembered(dir string) *remembered {
 	f, k := s.owner.f, s.owner.key
@@ -286,7 +306,15 @@ func (s *snapshot) remembered(dir string) *remembered {
 func (s *snapshot) readDir(ctx context.Context, dir string) iter.Seq2[providers.Entry, error] {
 	return func(yield func(providers.Entry, error) bool) {
 		n := 0
-		for e, err := range s.m.ReadDir(ctx, dir) {
+		asked, cancel := context.WithCancel(ctx)
+		defer cancel()
+		limit := time.AfterFunc(time.Hour, func() {})
+		if s.live() && s.dirKnown(dir) {
+			limit = time.AfterFunc(s.owner.f.checkTimeout(), cancel)
+		}
+		defer limit.Stop()
+		for e, err := range s.m.ReadDir(asked, dir) {
+			limit.Stop() // it answers
 			if err != nil && n == 0 && s.live() && !final(err) && ctx.Err() == nil && s.owner.answered(s, err) == nil {
 				if old := s.remembered(dir); old.complete {
 					for _, e := range old.entries {
@@ -343,7 +371,7 @@ func (s *snapshot) check(ctx context.Context, e providers.Entry, force bool) err
 	}
 	f := s.owner.f
 	_, err := once(ctx, f, "check\x00"+s.key()+"\x00"+e.Path+"\x00"+e.Identity(), func(ctx context.Context) (struct{}, error) {
-		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		ctx, cancel := context.WithTimeout(ctx, f.checkTimeout())
 		defer cancel()
 		err := s.m.Check(ctx, e)
 		if errors.Is(err, providers.ErrChanged) || absent(err) {
@@ -370,6 +398,18 @@ func (s *snapshot) youngAnswer(p string) (e providers.Entry, ok bool) {
 		}
 	}
 	return a.e, now.Sub(a.at) < ttl
+}
+
+// doubt has the next open of a file ask: the source did not serve the content that
+// it said is there. What is known of another content at the path is no matter.
+func (s *snapshot) doubt(e providers.Entry) {
+	if !s.live() {
+		s.owner.doubt(s)
+		return
+	}
+	if now, _ := s.youngAnswer(e.Path); now.Path == "" || now.Identity() == e.Identity() {
+		s.forget(e.Path)
+	}
 }
 
 // forget drops what is known of a path, so that the next lookup asks.

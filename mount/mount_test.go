@@ -2,10 +2,12 @@ package mount
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +37,7 @@ func TestMountPoint(t *testing.T) {
 		{filepath.Join(dir, "missing"), "", "mkdir -p"},
 		{"/proc", "", "busy: proc is mounted on it"},
 	} {
-		got, err := checkPoint(c.point, quiet())
+		got, err := checkPoint(t.Context(), c.point, quiet())
 		if got != c.want || (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%q: got %q and %v, want %q and an error that says %q", c.point, got, err, c.want, c.says)
 		}
@@ -206,6 +208,57 @@ func TestAllowOtherNeedsTheSystemsLeave(t *testing.T) {
 		err := mayAllowOther(ServeOptions{AllowOther: c.other}, conf, c.uid)
 		if (err == nil) != c.ok {
 			t.Errorf("%q, uid %d, allow_other %v: %v", c.text, c.uid, c.other, err)
+		}
+	}
+}
+
+// TestADeadMountIsReplaced mounts where a mount of a process is left that has died.
+func TestADeadMountIsReplaced(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount without a server")
+	}
+	point := t.TempDir()
+	dev, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	opts := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", dev.Fd())
+	if err := syscall.Mount("modelfs", point, fsType, 0, opts); err != nil {
+		t.Fatal(err)
+	}
+	if err := dev.Close(); err != nil { // which is the server's death
+		t.Fatal(err)
+	}
+	got, err := checkPoint(t.Context(), point, quiet())
+	if err != nil || got != point {
+		t.Errorf("got %q, %v; want %q", got, err, point)
+	}
+	if es, err := os.ReadDir(point); err != nil || len(es) != 0 {
+		t.Errorf("the directory below: %v, %v", es, err)
+	}
+}
+
+// onDisk is a source with directories here.
+type onDisk struct {
+	*providertest.Memory
+	dirs []string
+}
+
+func (o onDisk) LocalPaths() []string { return o.dirs }
+
+func TestAMountAndASourceContainNotEachOther(t *testing.T) {
+	point := t.TempDir()
+	for _, dir := range []string{filepath.Dir(point), point, filepath.Join(point, "x"), "/"} {
+		reg, err := providers.NewRegistry([]providers.Instance{{
+			Protocol: "zoo", Type: "zoo",
+			Provider: onDisk{providertest.NewMemory(providertest.MemoryOptions{}), []string{dir}},
+		}}, providers.RegistryOptions{Log: quiet()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = checkLocal(reg, point)
+		if err == nil || !strings.Contains(err.Error(), point) || !strings.Contains(err.Error(), "choose another root") {
+			t.Errorf("root %s of a source: %v, want an error that says what to do", dir, err)
 		}
 	}
 }

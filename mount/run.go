@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/moby/sys/mountinfo"
+
 	"modelfs/blockcache"
 	"modelfs/catalog"
 	"modelfs/config"
@@ -33,7 +35,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if cfg.Metrics.Listen != "" {
 		o.Log.Warn("metrics.listen is set, but this version serves no metrics")
 	}
-	point, err := checkPoint(cfg.Mountpoint, o.Log)
+	point, err := checkPoint(ctx, cfg.Mountpoint, o.Log)
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cache.Close()) }()
-	known, err := catalog.Open(filepath.Join(cfg.Cache.Dir, "models"), o.Log)
+	known, err := openCatalog(cfg, o.Log)
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,8 @@ func checkPaths(cfg *config.Config, point string) error {
 	return nil
 }
 
-// checkLocal refuses sources on a local disk inside the mount, likewise.
+// checkLocal refuses sources on a local disk inside the mount, likewise, and a mount
+// inside one: to list the source would be to list the mount.
 func checkLocal(reg *providers.Registry, point string) error {
 	for _, name := range reg.Protocols() {
 		in, _ := reg.Instance(name)
@@ -124,6 +127,9 @@ func checkLocal(reg *providers.Registry, point string) error {
 		for _, dir := range local.LocalPaths() {
 			if inside(dir, point) {
 				return fmt.Errorf("%s is a root of providers.%s and inside the mount point %s; mount elsewhere, or choose another root", dir, name, point)
+			}
+			if inside(point, dir) {
+				return fmt.Errorf("mount point %s is inside %s, which is a root of providers.%s; mount elsewhere, or choose another root", point, dir, name)
 			}
 		}
 	}
@@ -197,6 +203,20 @@ func (f foundry) make(t providers.Type, protocol string, cfg any) (providers.Pro
 	return t.New(env, cfg)
 }
 
+// minCatalog is what the catalog may take of any cache.
+const minCatalog = 64 << 20
+
+// openCatalog opens what is remembered of models, kept to a hundredth of the cache.
+// Revisions that were named as such stay: nothing asks about them again.
+func openCatalog(cfg *config.Config, log *slog.Logger) (*catalog.Catalog, error) {
+	known, err := catalog.Open(filepath.Join(cfg.Cache.Dir, "models"), log)
+	if err != nil {
+		return nil, err
+	}
+	limit := max(int64(cfg.Cache.MaxSize.Bytes)/100, minCatalog)
+	return known, known.Prune(limit, func(h catalog.Header) bool { return h.Origin.Immutable })
+}
+
 // closeTime is how long a daemon may take to let go of its cache after unmounting.
 const closeTime = 2 * time.Second
 
@@ -208,15 +228,27 @@ func openCache(cfg *config.Config, log *slog.Logger) (*blockcache.Cache, error) 
 	// A mount that was unmounted a moment ago may still be writing its index.
 	for end := time.Now().Add(closeTime); ; time.Sleep(50 * time.Millisecond) {
 		c, err := blockcache.Open(o)
-		if !errors.Is(err, blockcache.ErrInUse) || time.Now().After(end) {
+		switch {
+		case !errors.Is(err, blockcache.ErrInUse):
 			return c, err
+		case time.Now().After(end):
+			return nil, explainInUse(err)
 		}
 	}
 }
 
+// explainInUse says who may have the cache where no mount is to be seen.
+func explainInUse(err error) error {
+	ours, listErr := mountinfo.GetMounts(mountinfo.FSTypeFilter(fsType))
+	if listErr != nil || len(ours) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w; no mount of modelfs is to be seen here, so that process is ending, or serves one that was detached while in use, until its last reader ends", err)
+}
+
 func fsOptions(cfg *config.Config, reg *providers.Registry, cache *blockcache.Cache, known *catalog.Catalog, canPass func(int) bool, log *slog.Logger) fs.Options {
 	o := fs.Options{
-		Cache: cache, Catalog: known, CanPass: canPass, Log: log,
+		Cache: cache, Catalog: known, Disk: cfg.Cache.Dir, CanPass: canPass, Log: log,
 		TTL: cfg.Freshness.TTL, Hold: cfg.Freshness.Hold, FailStale: cfg.Freshness.OnError == "fail",
 		LookupTimeout: cfg.Timeouts.Lookup, ReadTimeout: cfg.Timeouts.Read,
 		FileMode: uint32(cfg.Access.FileMode), DirMode: uint32(cfg.Access.DirMode),

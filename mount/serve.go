@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	fusefs "github.com/hanwen/go-fuse/v2/fs"
@@ -278,8 +277,5 @@ func (s *Server) Unmount() error {
 // Detach takes the mount out of the tree though it is in use; it ends with its
 // last reader.
 func (s *Server) Detach(ctx context.Context) error {
-	if os.Geteuid() == 0 {
-		return syscall.Unmount(s.point, unix.MNT_DETACH)
-	}
-	return lazyUnmount(ctx, s.point)
+	return detach(ctx, s.point)
 }
