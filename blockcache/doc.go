@@ -23,16 +23,24 @@
 //
 //   - No byte leaves the cache unchecked. A block fetched now was checked for
 //     length on arrival; a block from disk is checked against its CRC-32C the
-//     first time this process reads it, and again whenever its file was touched by
-//     anybody else; a file of one block is checked against its digest before its
-//     first byte; a complete object against its digest before it is sealed.
+//     first time this process reads it, be it one that it wrote itself, and again
+//     whenever its file was touched by anybody else; a file of one block is checked
+//     against its digest before its first byte; a complete object against its digest
+//     before it is sealed, and what the disk gives back of it against the checksums
+//     of what arrived.
+//   - A sealed file that was touched, or that the power may have taken before it
+//     was written, is used as an incomplete one until it was checked again.
 //   - The index is a hint. A record that is lost, stale or brought back from an
 //     older copy costs a fetch and nothing else.
 //   - Losing the cache, its index or its disk costs speed. A block that cannot be
 //     stored is served from memory.
 //   - One fetch serves everybody who waits for it, and belongs to the cache: a
 //     reader that gives up does not take it along.
-//   - MaxSize and MinFree are kept at all times; objects in use are not evicted.
+//   - MaxSize and MinFree are kept at all times, whoever fills the disk, as far as
+//     evicting what nobody uses can do it; objects in use are not evicted. A file that
+//     can never be kept whole evicts nothing.
+//   - A full disk ends nothing: data stops above a floor of its own, and the index
+//     above a lower one, since it is written through mapped files.
 //
 // # Memory and disk
 //

@@ -37,7 +37,7 @@ type Reader struct {
 }
 
 // Reader opens the object that key names. Nothing is fetched yet; ctx bounds the wait
-// while a file that may have been touched is checked again.
+// while its record is read, or an older one's file removed.
 func (c *Cache) Reader(ctx context.Context, key Key, src Source) (*Reader, error) {
 	if key.Size < 0 || key.Size > maxSize {
 		return nil, fmt.Errorf("object of %d bytes cannot be cached", key.Size)
