@@ -73,7 +73,7 @@ func liveOnFullDisk(dir string) error {
 		c.saveRecords()
 	}
 	if err := c.Close(); !errors.Is(err, errFull) {
-		return fmt.Errorf("close on a full disk, which should say so: %v", err)
+		return errors.Join(errors.New("close on a full disk did not say so"), err)
 	}
 	return nil
 }

@@ -37,10 +37,16 @@ func TestTreeOfDeepPaths(t *testing.T) {
 	}
 	tree := providers.NewTree(entries)
 	shown, hidden := 0, 0
-	for range tree.Walk() {
+	for _, err := range tree.Walk() {
+		if err != nil {
+			t.Fatal(err)
+		}
 		shown++
 	}
-	for e := range tree.ReadDir("") {
+	for e, err := range tree.ReadDir("") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if strings.HasSuffix(e.Path, "/f") {
 			hidden++
 		}
