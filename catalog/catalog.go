@@ -67,6 +67,8 @@ type Catalog struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
+	max   int64                        // bytes, if not 0
+	total int64                        // of sizes
 	heads map[string]Header            // by key
 	sizes map[string]int64             // of the files, by key
 	known map[string]map[string]Header // by source, then key: those of roots
@@ -119,6 +121,7 @@ func (c *Catalog) open(file string) error {
 
 // note takes in a header. c.mu is held, or c is new.
 func (c *Catalog) note(k string, h Header, size int64) {
+	c.total += size - c.sizes[k]
 	c.heads[k], c.sizes[k] = h, size
 	if h.Dir != "" {
 		return
@@ -132,6 +135,7 @@ func (c *Catalog) note(k string, h Header, size int64) {
 // forget is the opposite of note. c.mu is held.
 func (c *Catalog) forget(k string) {
 	delete(c.known[c.heads[k].Source], k)
+	c.total -= c.sizes[k]
 	delete(c.heads, k)
 	delete(c.sizes, k)
 }
@@ -180,9 +184,23 @@ func (c *Catalog) Save(r Record) error {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.note(k, r.Header, size)
-	return nil
+	limit, over := c.max, c.max > 0 && c.total > c.max
+	c.mu.Unlock()
+	if !over {
+		return nil
+	}
+	return c.prune(limit / 10 * 9) // not again at once
+}
+
+// Limit keeps the catalog below a number of bytes from now on: the models that were
+// saved longest ago are forgotten. Revisions that were named as such stay, as nothing
+// asks about them again.
+func (c *Catalog) Limit(bytes int64) error {
+	c.mu.Lock()
+	c.max = bytes
+	c.mu.Unlock()
+	return c.prune(bytes)
 }
 
 // Remove forgets a name at a ref.
@@ -208,19 +226,17 @@ func (c *Catalog) removeAll(which func(Header) bool) error {
 	return nil
 }
 
-// Prune forgets the models that were saved longest ago, until the rest takes no more
-// than max bytes. Those that keep names are left alone.
-func (c *Catalog) Prune(max int64, keep func(Header) bool) error {
+// prune forgets models until the rest takes no more than limit bytes.
+func (c *Catalog) prune(limit int64) error {
 	type model struct{ source, name, ref string }
 	sizes, last := map[model]int64{}, map[model]time.Time{}
 	kept := map[model]bool{}
-	var total int64
 	c.mu.Lock()
+	total := c.total
 	for k, h := range c.heads {
 		m := model{h.Source, h.Name, h.Ref}
-		total += c.sizes[k]
 		sizes[m] += c.sizes[k]
-		kept[m] = kept[m] || keep(h)
+		kept[m] = kept[m] || h.Origin.Immutable
 		if h.Saved.After(last[m]) {
 			last[m] = h.Saved
 		}
@@ -229,7 +245,7 @@ func (c *Catalog) Prune(max int64, keep func(Header) bool) error {
 	models := slices.SortedFunc(maps.Keys(sizes), func(a, b model) int { return last[a].Compare(last[b]) })
 	gone := map[model]bool{}
 	for _, m := range models {
-		if total <= max {
+		if total <= limit {
 			break
 		}
 		if !kept[m] {

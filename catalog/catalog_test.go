@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	iofs "io/fs"
 	"log/slog"
 	"os"
@@ -149,27 +150,40 @@ func TestAChangedRecordIsAsIfAbsent(t *testing.T) {
 	}
 }
 
-func TestPruneForgetsWhatWasSavedLongestAgo(t *testing.T) {
+func TestLimitForgetsWhatWasSavedLongestAgo(t *testing.T) {
 	dir := t.TempDir()
 	c := reopen(t, dir)
 	for i, name := range []string{"oldest", "kept", "old", "young"} {
 		r := record(name, "")
-		r.Saved = time.Unix(int64(i), 0)
+		r.Saved, r.Origin.Immutable = time.Unix(int64(i), 0), name == "kept"
 		if err := c.Save(r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	total := int64(0)
-	for _, n := range c.sizes {
-		total += n
-	}
-	if err := c.Prune(total*5/8, func(h Header) bool { return h.Name == "kept" }); err != nil {
+	if err := c.Limit(c.total * 5 / 8); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []*Catalog{c, reopen(t, dir)} {
 		got := c.Known("hub", "")
 		if len(got) != 2 || got[0].Name != "kept" || got[1].Name != "young" {
 			t.Errorf("left: %+v; want kept and young", got)
+		}
+	}
+}
+
+func TestASaveKeepsTheLimit(t *testing.T) {
+	c := reopen(t, t.TempDir())
+	if err := c.Limit(2000); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		r := record(fmt.Sprint(i), "")
+		r.Saved = time.Unix(int64(i), 0)
+		if err := c.Save(r); err != nil {
+			t.Fatal(err)
+		}
+		if c.total > 2000 || !c.Has("hub", r.Name, "", "") {
+			t.Fatalf("after %d: %d bytes; the last one is known: %v", i, c.total, c.Has("hub", r.Name, "", ""))
 		}
 	}
 }

@@ -68,6 +68,9 @@ func (f *FS) report(o op, no syscall.Errno, err error) {
 	case 0, syscall.ENOENT, syscall.EINTR:
 		return
 	}
+	if no == syscall.ESTALE && o.what != "read" {
+		return // the kernel looks up again, and no program sees it
+	}
 	model := o.protocol + "\x00" + o.name
 	line, quiet := f.errs.admit(model, model+"\x00"+o.path+"\x00"+o.what+"\x00"+no.Error())
 	if quiet > 0 {

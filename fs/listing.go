@@ -47,6 +47,12 @@ func (f *FS) list(readDir func(context.Context, string) iter.Seq2[providers.Entr
 	l := &listing{at: f.now(), cancel: cancel, index: map[string]int{}, more: make(chan struct{})}
 	f.start(func(context.Context) {
 		defer cancel()
+		defer func() {
+			if p := recover(); p != nil {
+				l.take(dir, nil, true, fmt.Errorf("%w: the provider panicked", providers.ErrUnavailable))
+				panic(p) // for start to log
+			}
+		}()
 		l.read(ctx, dir, readDir(ctx, dir))
 	})
 	return l

@@ -40,7 +40,15 @@ func (m *model) save(dir string) {
 // saveSoon saves until there is nothing left to save. What fails, and what is left
 // when the file system closes, is saved by Close or with what is learned next.
 func (m *model) saveSoon(ctx context.Context) {
-	for wait := saveDelay; ; {
+	finished := false
+	defer func() {
+		if !finished { // closing, or a panic
+			m.mu.Lock()
+			m.saving = false
+			m.mu.Unlock()
+		}
+	}()
+	for wait := saveDelay; !finished; {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -54,11 +62,8 @@ func (m *model) saveSoon(ctx context.Context) {
 		wait = max(saveDelay, saveShare*time.Since(began))
 		m.mu.Lock()
 		m.saving = len(m.unsaved) > 0 && err == nil
-		more := m.saving
+		finished = !m.saving
 		m.mu.Unlock()
-		if !more {
-			return
-		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // checkPoint returns the absolute mount point, or why nothing can be mounted there.
-func checkPoint(ctx context.Context, point string, log *slog.Logger) (string, error) {
+func checkPoint(point string, log *slog.Logger) (string, error) {
 	if point == "" {
 		return "", errors.New("no mount point; give one as in `modelfs mount /models`, or set mountpoint: in the configuration")
 	}
@@ -31,10 +31,7 @@ func checkPoint(ctx context.Context, point string, log *slog.Logger) (string, er
 	fi, err := os.Lstat(abs)
 	switch {
 	case errors.Is(err, syscall.ENOTCONN):
-		if err := bury(ctx, abs, log); err != nil {
-			return "", err
-		}
-		return checkPoint(ctx, abs, log)
+		return "", fmt.Errorf("mount point %s holds a dead FUSE mount; remove it with `modelfs umount %s`", abs, abs)
 	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("mount point %s does not exist; make it with `mkdir -p %s`", abs, abs)
 	case err != nil:
@@ -56,10 +53,7 @@ func checkPoint(ctx context.Context, point string, log *slog.Logger) (string, er
 		return "", fmt.Errorf("read the mount table: %w", err)
 	}
 	if len(on) > 0 && dead(abs) {
-		if err := bury(ctx, abs, log); err != nil {
-			return "", err
-		}
-		return checkPoint(ctx, abs, log)
+		return "", fmt.Errorf("mount point %s holds a dead FUSE mount; remove it with `modelfs umount %s`", abs, abs)
 	}
 	if len(on) > 0 {
 		return "", fmt.Errorf("mount point %s is busy: %s is mounted on it; unmount that first (`modelfs umount %s` if it is a modelfs) or choose another directory", abs, on[0].FSType, abs)
@@ -72,22 +66,6 @@ func checkPoint(ctx context.Context, point string, log *slog.Logger) (string, er
 
 // fsType is what the kernel calls our mounts.
 const fsType = "fuse.modelfs"
-
-// bury detaches a mount of modelfs whose process has died. Another's stays.
-func bury(ctx context.Context, point string, log *slog.Logger) error {
-	on, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(point))
-	if err != nil {
-		return fmt.Errorf("read the mount table: %w", err)
-	}
-	if len(on) == 0 || on[0].FSType != fsType {
-		return fmt.Errorf("mount point %s holds a dead FUSE mount of another program; remove it with `fusermount3 -u %s`", point, point)
-	}
-	if err := detach(ctx, point); err != nil {
-		return fmt.Errorf("mount point %s holds a mount of modelfs whose process has died, which cannot be detached: %w; remove it with `modelfs umount --lazy %s`", point, err, point)
-	}
-	log.Warn("a mount of modelfs whose process had died was detached", "mountpoint", point)
-	return nil
-}
 
 // detach takes a mount out of the tree, though it may be in use.
 func detach(ctx context.Context, point string) error {

@@ -35,7 +35,7 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (err error) {
 	if cfg.Metrics.Listen != "" {
 		o.Log.Warn("metrics.listen is set, but this version serves no metrics")
 	}
-	point, err := checkPoint(ctx, cfg.Mountpoint, o.Log)
+	point, err := checkPoint(cfg.Mountpoint, o.Log)
 	if err != nil {
 		return err
 	}
@@ -207,14 +207,13 @@ func (f foundry) make(t providers.Type, protocol string, cfg any) (providers.Pro
 const minCatalog = 64 << 20
 
 // openCatalog opens what is remembered of models, kept to a hundredth of the cache.
-// Revisions that were named as such stay: nothing asks about them again.
 func openCatalog(cfg *config.Config, log *slog.Logger) (*catalog.Catalog, error) {
 	known, err := catalog.Open(filepath.Join(cfg.Cache.Dir, "models"), log)
 	if err != nil {
 		return nil, err
 	}
 	limit := max(int64(cfg.Cache.MaxSize.Bytes)/100, minCatalog)
-	return known, known.Prune(limit, func(h catalog.Header) bool { return h.Origin.Immutable })
+	return known, known.Limit(limit)
 }
 
 // closeTime is how long a daemon may take to let go of its cache after unmounting.
