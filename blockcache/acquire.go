@@ -115,6 +115,7 @@ func (c *Cache) loadObject(s *slot, rec record, key Key, src Source) *object {
 		sealed: make(chan struct{}), judged: make(chan struct{}), have: newBitmap(n), verified: newBitmap(n),
 		crc: make([]uint32, n), dirty: map[uint32]bool{}, wanted: make(chan struct{}, 1), noRanges: make(chan struct{}), flights: map[int64]*flight{}, failed: map[int64]failure{},
 	}
+	o.stated = key.Digest
 	o.hash, o.sum = newHash(key.Digest, key.Size)
 	o.promised = o.hash != nil
 	if n == 0 {

@@ -37,7 +37,7 @@ func (o *object) checkOn(ctx context.Context) {
 		o.mu.Lock()
 		if o.again {
 			o.again, o.next = false, 0
-			o.hash, o.sum = newHash(o.key.Digest, o.key.Size)
+			o.hash, o.sum = newHash(o.stated, o.key.Size)
 		}
 		b := o.next
 		if b == o.n {
@@ -132,7 +132,7 @@ func (o *object) finish(ctx context.Context, p []byte) bool {
 	if !o.readBack(ctx, p) {
 		return false
 	}
-	if o.touched() { // while it was being checked
+	if o.touched() || !o.freeze() { // while it was being checked
 		return false
 	}
 	if err := o.seal(ctx); err != nil { // it is tried again from time to time
@@ -140,10 +140,21 @@ func (o *object) finish(ctx context.Context, p []byte) bool {
 			o.c.disk.trouble(o.c, fmt.Errorf("seal: %w", err))
 		}
 		o.mu.Lock()
-		o.checking = false
+		o.checking, o.sealing = false, false
 		o.mu.Unlock()
 	}
 	return true
+}
+
+// freeze ends all writing to the data file, if it holds what was checked still: a
+// block that was lost meanwhile would be stored again, unchecked, in a sealed file.
+func (o *object) freeze() bool {
+	o.writing.Lock()
+	defer o.writing.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sealing = !o.again
+	return o.sealing
 }
 
 // askDigest asks the source for a digest that its listing did not tell.
@@ -162,6 +173,9 @@ func (o *object) askDigest(ctx context.Context) bool {
 		o.c.log.Debug("source gives no digest", "source", o.key.label(), "error", err)
 		return false
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stated = d
 	o.hash, o.sum = newHash(d, o.key.Size)
 	return o.hash != nil
 }

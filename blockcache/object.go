@@ -34,9 +34,7 @@ type object struct {
 
 	sealed chan struct{} // closed when file is set or broken is
 
-	promised bool          // the source states a digest that can be checked
-	judged   chan struct{} // closed when matched is set
-	matched  atomic.Bool   // the bytes stored have that digest
+	promised bool // the source states a digest that can be checked
 	file     atomic.Pointer[os.File]
 
 	mu       sync.Mutex // guards all below; never held over disk or network
@@ -54,12 +52,16 @@ type object struct {
 	noRanges chan struct{} // closed when whole is set
 	coming   *extent       // the whole stream under way
 	wanted   chan struct{} // a reader waits for a block of coming
+	stated   string        // digest, of the key or asked at the end
 	hash     hash.Hash     // digest of blocks before next
 	sum      string        // what hash has to come to
 	next     int64
 	checking bool
-	again    bool // the check has to begin again
-	losses   int  // blocks that the disk did not give back
+	again    bool          // the check has to begin again
+	matched  bool          // the bytes stored have the digest
+	judged   chan struct{} // closed when matched is set
+	sealing  bool          // nothing is stored any more
+	losses   int           // blocks that the disk did not give back
 }
 
 // flight is one block on its way.

@@ -72,12 +72,17 @@ func (o *object) store(b int64, p []byte) bool {
 	}
 	if err := o.write(b, p); err != nil {
 		c.unreserve(o.slot, int64(len(p)))
-		c.disk.trouble(c, err)
+		if !errors.Is(err, errSealing) {
+			c.disk.trouble(c, err)
+		}
 		return false
 	}
 	c.disk.fine()
 	return true
 }
+
+// errSealing says that an object takes no more blocks.
+var errSealing = errors.New("being sealed")
 
 // write puts a block into the data file and takes the file's stamp, so that a
 // later change by anybody else is seen.
@@ -86,6 +91,12 @@ func (o *object) write(b int64, p []byte) error {
 	defer o.writers.Add(-1)
 	o.writing.Lock()
 	defer o.writing.Unlock()
+	o.mu.Lock()
+	sealing := o.sealing
+	o.mu.Unlock()
+	if sealing {
+		return errSealing
+	}
 	st, err := stat(o.part)
 	if err != nil {
 		return err
@@ -109,6 +120,7 @@ func (o *object) distrust(st stamp) {
 	o.mu.Lock()
 	clear(o.verified)
 	o.again = true
+	o.unmatch()
 	o.mu.Unlock()
 	o.ctime.Store(st.Ctime)
 }
@@ -207,6 +219,10 @@ func (o *object) lose(b int64, why error) {
 	o.have.unset(b)
 	o.verified.unset(b)
 	o.dirty[uint32(b/groupBlocks)] = true
+	if b < o.next { // what comes in its place is not in the digest
+		o.again = true
+	}
+	o.unmatch()
 	o.mu.Unlock()
 	o.c.recent.forget(o, b)
 	if lost {

@@ -10,8 +10,18 @@ const verdictTick = 200 * time.Millisecond
 
 // match notes that the bytes stored have the digest that the source states.
 func (o *object) match() {
-	if o.matched.CompareAndSwap(false, true) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.matched && !o.again {
+		o.matched = true
 		close(o.judged)
+	}
+}
+
+// unmatch takes that back: a block was lost. o.mu is held.
+func (o *object) unmatch() {
+	if o.matched {
+		o.matched, o.judged = false, make(chan struct{})
 	}
 }
 
@@ -19,25 +29,27 @@ func (o *object) match() {
 // digest of the whole is known: who reads a file to its end must not be told that it
 // is right when it is not. Before that, reads are answered as their blocks arrive.
 func (o *object) verdict(ctx context.Context) error {
-	if !o.promised || o.n <= 1 || o.matched.Load() {
+	if !o.promised || o.n <= 1 {
 		return nil
 	}
-	for o.complete() {
+	for {
+		o.mu.Lock()
+		judged, settled := o.judged, o.matched || o.broken != nil || o.have.count() < o.n
+		err := o.broken
+		o.mu.Unlock()
+		if settled || o.file.Load() != nil {
+			return err
+		}
 		o.advance()
 		tick := time.NewTimer(verdictTick)
 		select {
-		case <-o.judged:
+		case <-judged:
 		case <-o.sealed:
 		case <-tick.C:
-			continue
 		case <-ctx.Done():
 			tick.Stop()
 			return ctx.Err()
 		}
 		tick.Stop()
-		break
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.broken
 }

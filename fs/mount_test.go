@@ -172,20 +172,6 @@ func (r *rig) wantErr(p string, want error) {
 	}
 }
 
-// wantErrSoon reads until it fails as wanted: what is wrong with a big file is
-// known when all of it is there.
-func (r *rig) wantErrSoon(p string, want error) {
-	r.t.Helper()
-	var err error
-	for range 100 {
-		if _, err = os.ReadFile(r.path(p)); errors.Is(err, want) {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	r.t.Fatalf("%s: %v, want %v", p, err, want)
-}
-
 // strictly is a provider whose files wait for their digest.
 type strictly struct{ providers.Provider }
 

@@ -99,8 +99,8 @@ func (s *snapshot) save(ctx context.Context, dirs map[string]bool) error {
 		if s.saved[allDirs] {
 			return nil
 		}
-		// What is too large to be kept whole, or cannot be asked for now, is kept
-		// as far as it was listed.
+		// A revision that is too large, or whose source does not answer, is kept
+		// by the directories that were listed.
 		if rec, err := s.wholeRecord(ctx); err == nil {
 			err = catalog.Save(rec)
 			s.saved[allDirs] = err == nil
