@@ -86,12 +86,12 @@ func serveStore(root string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fast, err := serve(s, shape{})
+	fast, err := serve(s)
 	if err != nil {
 		return err
 	}
 	defer fast.Close()
-	slow, err := serve(shaped(s, objectStore), objectStore)
+	slow, err := serve(shaped(s, objectStore))
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func serveStore(root string, in io.Reader, out io.Writer) error {
 }
 
 // serve starts a server on a free port, and puts that into its Addr.
-func serve(h http.Handler, s shape) (*http.Server, error) {
+func serve(h http.Handler) (*http.Server, error) {
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func serve(h http.Handler, s shape) (*http.Server, error) {
 	server := &http.Server{
 		Addr: "http://" + l.Addr().String(), Handler: h, ReadHeaderTimeout: time.Minute,
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, &pacer{rate: s.perConn})
+			return context.WithValue(ctx, connKey{}, new(s3test.Pacer))
 		},
 	}
 	go func() {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"sync"
 	"time"
+
+	"modelfs/providers/s3/s3test"
 )
 
 // shape is how slow an object store is. Its zero value is not slowed down.
@@ -23,58 +24,26 @@ var objectStore = shape{latency: 20 * time.Millisecond, perConn: 90e6, total: 50
 // body is slow and not only late.
 const pieceSize = 256 << 10
 
-// pacer lets bytes through at a rate, however many share it.
-type pacer struct {
-	rate int64 // bytes per second; 0 is no limit
-
-	mu   sync.Mutex
-	next time.Time
-}
-
-// reserve returns how long n bytes have to wait.
-func (p *pacer) reserve(n int64) time.Duration {
-	if p.rate <= 0 {
-		return 0
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	p.next = p.next.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
-	return p.next.Sub(now)
-}
-
-// sleep reports whether d passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+// pace is a pacer and its rate in bytes per second.
+type pace struct {
+	*s3test.Pacer
+	rate int64
 }
 
 type connKey struct{}
 
 // shaped slows the answers of h down.
 func shaped(h http.Handler, s shape) http.Handler {
-	total := &pacer{rate: s.total}
+	total := pace{new(s3test.Pacer), s.total}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !sleep(r.Context(), s.latency) {
+		if !s3test.Sleep(r.Context(), s.latency) {
 			return
 		}
-		conn, ok := r.Context().Value(connKey{}).(*pacer)
+		conn, ok := r.Context().Value(connKey{}).(*s3test.Pacer)
 		if !ok {
-			conn = &pacer{rate: s.perConn}
+			conn = new(s3test.Pacer)
 		}
-		h.ServeHTTP(&pacedWriter{ResponseWriter: w, ctx: r.Context(), paces: []*pacer{total, conn}}, r)
+		h.ServeHTTP(&pacedWriter{ResponseWriter: w, ctx: r.Context(), paces: []pace{total, {conn, s.perConn}}}, r)
 	})
 }
 
@@ -82,7 +51,7 @@ func shaped(h http.Handler, s shape) http.Handler {
 type pacedWriter struct {
 	http.ResponseWriter
 	ctx   context.Context
-	paces []*pacer
+	paces []pace
 }
 
 var _ io.ReaderFrom = (*pacedWriter)(nil)
@@ -104,7 +73,7 @@ func (w *pacedWriter) ReadFrom(src io.Reader) (done int64, err error) {
 			return done, err
 		}
 		for _, p := range w.paces {
-			if !sleep(w.ctx, p.reserve(n)) {
+			if !s3test.Sleep(w.ctx, p.Reserve(n, p.rate)) {
 				return done, w.ctx.Err()
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"modelfs/providers"
+	"modelfs/providers/wire"
 )
 
 // Provider is one instance: one endpoint and one set of credentials.
@@ -61,7 +62,7 @@ func New(env providers.Env, cfg Config) (*Provider, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	roots, err := readRoots(cfg.CAFile)
+	roots, err := wire.Roots(cfg.CAFile)
 	if err != nil {
 		return nil, err
 	}

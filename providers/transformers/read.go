@@ -27,21 +27,7 @@ func (m *model) ReadRange(ctx context.Context, e providers.Entry, off, n int64) 
 	if err != nil {
 		return nil, m.fail("read", e.Path, err)
 	}
-	return &edge{body, func(err error) error { return m.fail("read", e.Path, err) }}, nil
-}
-
-// edge adds to the errors of a body what was read.
-type edge struct {
-	io.ReadCloser
-	fail func(error) error
-}
-
-func (d *edge) Read(p []byte) (int, error) {
-	n, err := d.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = d.fail(err)
-	}
-	return n, err
+	return wire.Named(body, func(err error) error { return m.fail("read", e.Path, err) }), nil
 }
 
 // span is a range that is wanted, and the range that is asked for to get it.

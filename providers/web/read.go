@@ -19,7 +19,7 @@ func (m *model) ReadRange(ctx context.Context, e providers.Entry, off, n int64) 
 	if err != nil {
 		return nil, m.fail("read", e.Path, err)
 	}
-	return &told{body, func(err error) error { return m.fail("read", e.Path, err) }}, nil
+	return wire.Named(body, func(err error) error { return m.fail("read", e.Path, err) }), nil
 }
 
 func (m *model) readRange(ctx context.Context, e providers.Entry, off, n int64) (io.ReadCloser, error) {
@@ -99,18 +99,4 @@ func gone(err error) error {
 		return fmt.Errorf("%w: %s", providers.ErrStale, err.Error())
 	}
 	return err
-}
-
-// told is a body whose errors say what was read.
-type told struct {
-	io.ReadCloser
-	tell func(error) error
-}
-
-func (t *told) Read(p []byte) (int, error) {
-	n, err := t.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = t.tell(err)
-	}
-	return n, err
 }

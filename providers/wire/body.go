@@ -121,6 +121,22 @@ func Short(err error) error {
 	return err
 }
 
+// Named adds to the errors of a body what was read.
+func Named(body io.ReadCloser, name func(error) error) io.ReadCloser { return &named{body, name} }
+
+type named struct {
+	io.ReadCloser
+	name func(error) error
+}
+
+func (b *named) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.name(err)
+	}
+	return n, err
+}
+
 // DecodeJSON reads an answer of at most limit bytes into v and closes it. A page for
 // people (a login, a proxy's error) is told by its type.
 func DecodeJSON(resp *http.Response, limit int64, v any) error {

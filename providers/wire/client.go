@@ -52,7 +52,7 @@ type Client struct {
 
 // New makes a Client. It does not use the network.
 func New(o Options) (*Client, error) {
-	roots, err := trust(o.CAFile)
+	roots, err := Roots(o.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,9 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// trust is the system's certificates and those of the file.
-func trust(caFile string) (*x509.CertPool, error) {
+// Roots are the system's certificates and those of the file; nil, which is the
+// system's, without a file.
+func Roots(caFile string) (*x509.CertPool, error) {
 	if caFile == "" {
 		return nil, nil
 	}

@@ -40,7 +40,7 @@ func (b *faultyBody) Read(p []byte) (int, error) {
 	}
 	b.done += int64(n)
 	for _, pc := range b.paces {
-		if !sleep(b.ctx, pc.reserve(n)) {
+		if !Sleep(b.ctx, pc.reserve(n)) {
 			return n, b.ctx.Err()
 		}
 	}
@@ -64,20 +64,15 @@ func (b *faultyBody) room() int {
 	return int(room)
 }
 
-// pacer lets bytes through at a rate, however many share it.
-type pacer struct {
+// A Pacer lets bytes through at a rate, however many share it.
+type Pacer struct {
 	mu   sync.Mutex
 	next time.Time
 }
 
-type pace struct {
-	*pacer
-	rate int64 // bytes per second; 0 is no limit
-}
-
-// reserve returns how long n bytes have to wait.
-func (p pace) reserve(n int) time.Duration {
-	if p.rate <= 0 || p.pacer == nil {
+// Reserve returns how long n bytes have to wait at rate bytes per second; 0 is no limit.
+func (p *Pacer) Reserve(n, rate int64) time.Duration {
+	if rate <= 0 {
 		return 0
 	}
 	p.mu.Lock()
@@ -86,13 +81,26 @@ func (p pace) reserve(n int) time.Duration {
 	if p.next.Before(now) {
 		p.next = now
 	}
-	p.next = p.next.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
+	p.next = p.next.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	return p.next.Sub(now)
 }
 
-// sleep reports whether the time passed before ctx ended. Very short waits are
+// pace is a Pacer, or none, at a rate.
+type pace struct {
+	*Pacer
+	rate int64
+}
+
+func (p pace) reserve(n int) time.Duration {
+	if p.Pacer == nil {
+		return 0
+	}
+	return p.Reserve(int64(n), p.rate)
+}
+
+// Sleep reports whether the time passed before ctx ended. Very short waits are
 // left to add up: a timer is no finer than that.
-func sleep(ctx context.Context, d time.Duration) bool {
+func Sleep(ctx context.Context, d time.Duration) bool {
 	if d < time.Millisecond {
 		return ctx.Err() == nil
 	}

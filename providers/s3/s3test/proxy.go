@@ -22,7 +22,7 @@ type Proxy struct {
 	server *http.Server
 	done   chan struct{}
 	base   *http.Transport
-	total  pacer
+	total  Pacer
 	failed error // why Serve ended; read after done
 
 	mu       sync.Mutex
@@ -100,7 +100,7 @@ func NewProxy(target string) (*Proxy, error) {
 		Handler:  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(w, r, forward) }),
 		ErrorLog: discard,
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, new(pacer))
+			return context.WithValue(ctx, connKey{}, new(Pacer))
 		},
 	}
 	go func() {
@@ -182,7 +182,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 	if fault == nil {
 		fault = &Fault{}
 	}
-	if !sleep(r.Context(), fault.Delay+shape.Latency) {
+	if !Sleep(r.Context(), fault.Delay+shape.Latency) {
 		return
 	}
 	if fault.Reply != nil {
@@ -216,10 +216,10 @@ func (p *Proxy) answer(resp *http.Response) error {
 			return err
 		}
 	}
-	conn, _ := ctx.Value(connKey{}).(*pacer)
+	conn, _ := ctx.Value(connKey{}).(*Pacer)
 	resp.Body = &faultyBody{
 		ReadCloser: resp.Body, ctx: ctx, fault: *fault,
-		paces: []pace{{&p.total, shape.Total}, {conn, shape.PerConn}, {new(pacer), fault.Pace}},
+		paces: []pace{{&p.total, shape.Total}, {conn, shape.PerConn}, {new(Pacer), fault.Pace}},
 	}
 	return nil
 }
