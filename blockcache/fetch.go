@@ -261,25 +261,10 @@ func (o *object) receive(ctx context.Context, b int64, fl *flight, body io.Reade
 		o.c.stats.corrupt.Add(1)
 		return false, fmt.Errorf("%w: block %d is not what was there before", ErrCorrupt, b)
 	}
-	if o.isLast(b) {
-		// Whoever gets the last block waits for the digest's verdict, and so
-		// has to find the object complete.
-		stored = o.store(b, buf.data)
-		o.settle(b, buf, sum, stored)
-		o.publish(b, fl, buf)
-		return stored, nil
-	}
 	o.publish(b, fl, buf)
 	stored = o.store(b, buf.data)
 	o.settle(b, buf, sum, stored)
 	return stored, nil
-}
-
-// isLast reports whether block b is the only one that is missing.
-func (o *object) isLast(b int64) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return !o.have.has(b) && o.have.count() == o.n-1
 }
 
 // checksum is the recorded one of a block.
@@ -328,6 +313,7 @@ func (o *object) publish(b int64, fl *flight, buf *buffer) {
 	o.mu.Lock()
 	buf.refs.Add(fl.joined)
 	fl.buf = buf
+	o.landing++
 	o.progress.Add(1)
 	delete(o.failed, b)
 	close(fl.done)
@@ -340,6 +326,7 @@ func (o *object) settle(b int64, buf *buffer, sum uint32, stored bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.flights, b)
+	o.landing--
 	if stored {
 		o.passing = 0
 		o.have.set(b)

@@ -45,6 +45,7 @@ type object struct {
 	flights  map[int64]*flight
 	failed   map[int64]failure
 	broken   error  // once set, every read fails with it
+	landing  int    // blocks given to their waiters and not settled yet
 	passing  int    // blocks served without being stored
 	src      Source // the newest user's
 	readers  int

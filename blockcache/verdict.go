@@ -34,7 +34,9 @@ func (o *object) verdict(ctx context.Context) error {
 	}
 	for {
 		o.mu.Lock()
-		judged, settled := o.judged, o.matched || o.broken != nil || o.have.count() < o.n
+		// Blocks that are out but not stored yet count: readers have them.
+		more := o.have.count()+int64(o.landing) < o.n
+		judged, settled := o.judged, o.matched || o.broken != nil || more
 		err := o.broken
 		o.mu.Unlock()
 		if settled || o.file.Load() != nil {
